@@ -1,0 +1,3 @@
+"""Verification mathematics and formats of tlog: pure, strict, bounded."""
+
+__version__ = "0.1.0"
