@@ -1,0 +1,154 @@
+"""Checkpoints: a tree head (origin, size, root) as the text of a signed note.
+
+    example.com/log            origin
+    20852163                   tree size, decimal
+    CsUYapGG...q2I=            root hash, base64
+    ...                        extension lines, if any; nothing is known about them
+
+`parse_checkpoint` reads that text alone; `open_checkpoint` takes the whole signed note and verifies
+the log's signature first. Trust only what the second one gives.
+
+Source: C2SP tlog-checkpoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tlog_proofs.errors import (
+    MalformedCheckpointError,
+    MalformedError,
+    OriginMismatchError,
+)
+from tlog_proofs.geometry import check_size
+from tlog_proofs.hashing import EMPTY_ROOT
+from tlog_proofs.note import check_text, open_note
+from tlog_proofs.strict import decode_base64, encode_base64, parse_decimal, show
+from tlog_proofs.verify import check_hash
+
+if TYPE_CHECKING:
+    from tlog_proofs.note import Verifier
+
+MAX_ORIGIN_BYTES = 255
+MAX_CHECKPOINT_BYTES = 1 << 16
+"""Longest text of a checkpoint, extension lines included."""
+
+_FIXED_LINES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A tree head: origin (1 to 255 bytes), tree size, root hash (32 bytes), extension lines."""
+
+    origin: str
+    size: int
+    root: bytes
+    extensions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCheckpoint:
+    """A checkpoint whose log signature was verified, with the note that says so, byte for byte."""
+
+    checkpoint: Checkpoint
+    note: bytes
+
+    @property
+    def origin(self) -> str:
+        """Origin of the log."""
+        return self.checkpoint.origin
+
+    @property
+    def size(self) -> int:
+        """Tree size."""
+        return self.checkpoint.size
+
+    @property
+    def root(self) -> bytes:
+        """Root hash: 32 bytes."""
+        return self.checkpoint.root
+
+
+def parse_checkpoint(text: bytes) -> Checkpoint:
+    """Read the text of a checkpoint: what a note's signatures sign, not the note.
+
+    Raises:
+        MalformedCheckpointError: it is none, or spells one otherwise than format_checkpoint does.
+    """
+    if len(text) > MAX_CHECKPOINT_BYTES:
+        msg = f"expected a checkpoint text of at most {MAX_CHECKPOINT_BYTES} bytes, got {len(text)}"
+        raise MalformedCheckpointError(msg)
+    if b"\n\n" in text:
+        msg = "expected a checkpoint text without empty lines; for a signed note: open_checkpoint"
+        raise MalformedCheckpointError(msg)
+    try:
+        lines = check_text(text).split("\n")[:-1]
+        if len(lines) < _FIXED_LINES:
+            msg = f"expected origin, tree size and root hash, got {len(lines)} lines"
+            raise MalformedCheckpointError(msg)
+        origin, size, root, *extensions = lines
+        checkpoint = Checkpoint(
+            origin, parse_decimal(size), decode_base64(root, size=32), tuple(extensions)
+        )
+    except MalformedCheckpointError:
+        raise
+    except MalformedError as error:
+        msg = f"checkpoint: {error}"
+        raise MalformedCheckpointError(msg) from error
+    if format_checkpoint(checkpoint) != text:
+        msg = f"expected the checkpoint's own spelling, got {show(text)}"
+        raise MalformedCheckpointError(msg)
+    return checkpoint
+
+
+def format_checkpoint(checkpoint: Checkpoint) -> bytes:
+    """Write the text of a checkpoint, for note.sign_note; the inverse of parse_checkpoint.
+
+    Raises:
+        MalformedCheckpointError: a field cannot be one of a checkpoint.
+    """
+    try:
+        check_size("tree size", checkpoint.size)
+        check_hash(checkpoint.root)
+        lines = (
+            checkpoint.origin,
+            str(checkpoint.size),
+            encode_base64(checkpoint.root),
+            *checkpoint.extensions,
+        )
+        text = "".join(f"{line}\n" for line in lines).encode("utf-8")
+        check_text(text)
+    except UnicodeEncodeError as error:
+        msg = "expected an origin and extension lines of valid Unicode"
+        raise MalformedCheckpointError(msg) from error
+    except MalformedError as error:
+        msg = f"checkpoint: {error}"
+        raise MalformedCheckpointError(msg) from error
+    if not 1 <= len(checkpoint.origin.encode()) <= MAX_ORIGIN_BYTES:
+        msg = f"expected an origin of 1 to {MAX_ORIGIN_BYTES} bytes, got {show(checkpoint.origin)}"
+        raise MalformedCheckpointError(msg)
+    if not all(lines) or text.count(b"\n") != len(lines) or len(text) > MAX_CHECKPOINT_BYTES:
+        msg = f"expected lines without LF, none empty, {MAX_CHECKPOINT_BYTES} bytes in all"
+        raise MalformedCheckpointError(msg)
+    if checkpoint.size == 0 and checkpoint.root != EMPTY_ROOT:
+        msg = f"expected root {EMPTY_ROOT.hex()} at tree size 0, got {checkpoint.root.hex()}"
+        raise MalformedCheckpointError(msg)
+    return text
+
+
+def open_checkpoint(note: bytes, log_key: Verifier) -> SignedCheckpoint:
+    """Verify a checkpoint's log signature and origin; the key's name is the log's origin.
+
+    Raises:
+        MalformedNoteError: it is no signed note.
+        UnknownKeyError: it is not signed by the log's key.
+        BadSignatureError: a signature by the log's key fails.
+        MalformedCheckpointError: the signed text is no checkpoint.
+        OriginMismatchError: the log's key signed a checkpoint of another origin.
+    """
+    opened = open_note(note, [log_key])
+    checkpoint = parse_checkpoint(opened.text)
+    if checkpoint.origin != log_key.name:
+        raise OriginMismatchError(log_key.name, checkpoint.origin)
+    return SignedCheckpoint(checkpoint, note)
