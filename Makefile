@@ -1,0 +1,54 @@
+# The same commands here and in continuous integration. Each installs what it needs first.
+#   make run    [LISTEN=HOST:PORT] [DATA=DIR] [SAMPLES=DIR]    a log with real entries, until interrupted
+#   make test   [PYTHON=python3.12] [ARGS="-k name"]           lint, types, import rules, then the tests
+PYTHON ?=
+ARGS ?=
+BIN := .venv/bin
+
+.PHONY: install run test test-peers lint check vectors lock dist clean
+
+install:
+	@scripts/install.sh $(PYTHON)
+
+run: install
+	@exec $(BIN)/python scripts/run.py
+
+test: lint
+	$(BIN)/pytest -q -m "not peers" $(ARGS)
+
+# Needs Go; says why it skips where Go is absent.
+test-peers: install
+	$(BIN)/pytest -m peers -rs tests/peers $(ARGS)
+
+lint: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# What a change must pass before it is proposed, but for the tests.
+check: lint vectors
+	@git diff --exit-code --stat -- spec/vectors
+	@test -z "$$(git status --porcelain -- spec/vectors)" || { git status --short -- spec/vectors; exit 1; }
+
+vectors: install
+	$(BIN)/python scripts/make_vectors.py
+
+# Pins stay as they are where they still fit; UPGRADE=1 takes the newest of everything.
+lock: install
+	@cp requirements.lock .venv/requirements.new
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(if $(UPGRADE),--upgrade) \
+	  --output-file .venv/requirements.new pyproject.toml >/dev/null
+	@{ echo "# Written by 'make lock' from pyproject.toml: every package, for Python 3.11 and newer, with its hashes."; \
+	  cat .venv/requirements.new; } >requirements.lock
+
+# Three alternatives, never installed together: the server, the clients, the verifier.
+dist: install
+	@rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+	cd clients && ../$(BIN)/python -m hatchling build -t wheel -d ../dist
+	cd proofs && ../$(BIN)/python -m hatchling build -d ../dist
+
+clean:
+	rm -rf .venv dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
