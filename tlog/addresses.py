@@ -1,0 +1,84 @@
+"""Where the server listens on TCP: parsing HOST:PORT, telling loopback, binding."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import ipaddress
+import re
+import socket
+from dataclasses import dataclass
+
+from tlog.errors import UsageError
+from tlog_proofs import MalformedError, parse_decimal
+
+MAX_PORT = 65535
+_ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:/@\s]+):(?P<port>[0-9]+)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host name or literal (IPv6 without brackets), and a port; 0 takes a free one."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """The address as an http URL."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+def parse_address(text: str) -> Address:
+    """Parse HOST:PORT, IPv6 literals in brackets; UsageError for anything else."""
+    match = _ADDRESS.fullmatch(text)
+    if match is None:
+        message = f"expected HOST:PORT, got {text[:80]!r}"
+        raise UsageError(message)
+    try:
+        port = parse_decimal(match["port"], maximum=MAX_PORT)
+    except MalformedError as error:
+        message = f"expected a port of 0 to {MAX_PORT}, got {match['port'][:20]}"
+        raise UsageError(message) from error
+    return Address(match["host"].strip("[]"), port)
+
+
+def is_loopback(address: Address) -> bool:
+    """Whether every address that the host resolves to stays on this machine (OSError as it is)."""
+    return all(ipaddress.ip_address(info[4][0]).is_loopback for info in _resolve(address))
+
+
+def bind(address: Address) -> tuple[tuple[socket.socket, ...], Address]:
+    """Bind every address of the host to one port; the sockets, and the address with that port.
+
+    Raises:
+        OSError: the host does not resolve, or an address cannot be bound.
+    """
+    with contextlib.ExitStack() as opened:
+        sockets: list[socket.socket] = []
+        port = address.port
+        for family, _, _, _, target in _resolve(address):
+            bound = opened.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            try:
+                bound.bind((target[0], port, *target[2:]))
+            except OSError as error:
+                # A name may resolve to a family that this machine has no address of.
+                if error.errno == errno.EADDRNOTAVAIL and sockets:
+                    bound.close()
+                    continue
+                raise
+            sockets.append(bound)
+            port = bound.getsockname()[1]
+        opened.pop_all()
+        return tuple(sockets), Address(address.host, port)
+
+
+def _resolve(address: Address) -> list[tuple[int, int, int, str, tuple[str, ...]]]:
+    found = socket.getaddrinfo(
+        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    return sorted(found, key=lambda info: info[0] != socket.AF_INET)  # type: ignore[return-value]

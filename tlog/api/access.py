@@ -1,0 +1,101 @@
+"""Who may do what: one rule a route, and the one function that applies it.
+
+No valid token is 401 for whatever is not public, existing or not; a valid token that does not see
+the log is 404; one that sees it but lacks the scope is 403. Public frees reads only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from tlog.api.errors import ForbiddenError, NoSuchResourceError, UnauthorisedError
+from tlog.host import Host
+from tlog.log import Log
+from tlog.tokens import Scope, TokenRow
+
+
+class Access(Enum):
+    """The rule of a route."""
+
+    ANYBODY = "anybody"  # a token is looked at only for what it lets see
+    LISTING = "listing"  # anybody, but a token that is given must be valid
+    KNOWN = "known"  # a log's own path without a route: who sees the log
+    READ = "read"  # scope read, or the log is public
+    APPEND = "append"  # scope append, public or not
+    LOCAL = "local"  # the unix socket only
+
+
+_SCOPES = {Access.READ: Scope.READ, Access.APPEND: Scope.APPEND}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the operator at the unix socket, the holder of a valid token, or anybody."""
+
+    local: bool = False
+    token: TokenRow | None = None
+
+    def sees(self, log: Log) -> bool:
+        """Whether the caller may know that the log exists."""
+        return log.row.public or self.is_known_to(log)
+
+    def is_known_to(self, log: Log) -> bool:
+        """Whether the caller has any scope on the log."""
+        return self.local or (self.token is not None and log.row.name in self.token.logs)
+
+    def has(self, scope: Scope, log: Log) -> bool:
+        """Whether the caller has that scope on the log."""
+        if self.local:
+            return True
+        return self.token is not None and self.is_known_to(log) and scope in self.token.scopes
+
+
+def identify(host: Host, authorization: str | None) -> Caller:
+    """The caller behind an Authorization header; an invalid token is nobody."""
+    scheme, _, text = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer":
+        return Caller()
+    return Caller(token=host.tokens.find(text.strip()))
+
+
+def authorise(
+    access: Access, host: Host, caller: Caller, log_name: str | None, *, token_given: bool
+) -> Log | None:
+    """Apply a route's rule; the log that log_name names, where the route has one.
+
+    Args:
+        token_given: whether there was an Authorization header, valid or not.
+
+    Raises:
+        UnauthorisedError: 401, the caller is nobody and this is not public.
+        NoSuchResourceError: 404, a known caller who does not see the log.
+        ForbiddenError: 403, a known caller who sees it and lacks the scope.
+    """
+    if access is Access.LOCAL and not caller.local:
+        message = "only the unix socket serves this"
+        raise NoSuchResourceError(message)
+    if access is Access.LISTING and token_given and not caller.local and caller.token is None:
+        raise _unauthorised()
+    if log_name is None:
+        return None
+    return _authorise_log(access, host.logs.get(log_name), caller)
+
+
+def _authorise_log(access: Access, log: Log | None, caller: Caller) -> Log:
+    if log is not None and log.row.public and access in (Access.READ, Access.KNOWN):
+        return log
+    if not caller.local and caller.token is None:
+        raise _unauthorised()
+    if log is None or not caller.sees(log):
+        message = "there is no such log"
+        raise NoSuchResourceError(message)
+    scope = _SCOPES.get(access)
+    if scope is not None and not caller.has(scope, log):
+        message = f"the token lacks the scope {scope.value} on this log"
+        raise ForbiddenError(message)
+    return log
+
+
+def _unauthorised() -> UnauthorisedError:
+    return UnauthorisedError("send a valid token as `Authorization: Bearer TOKEN`")

@@ -1,0 +1,114 @@
+"""What the operator does through the unix socket: logs, tokens, clocks."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+from aiohttp import web
+
+from tlog.api.bodies import content_type, read_body
+from tlog.api.errors import MalformedRequestError, UnsupportedMediaTypeError
+from tlog.api.parameters import query
+from tlog.api.requests import config_of, host_of, log_of
+from tlog.api.responses import JSON, json_response
+from tlog.creation import NewLog
+from tlog.tokens import DEFAULT_LIFETIME_S, Scope, TokenRow
+
+MAX_BODY_BYTES = 64 * 1024
+
+Body = TypeVar("Body", bound=msgspec.Struct)
+
+
+class LogCreation(msgspec.Struct, forbid_unknown_fields=True):
+    """A log to create; kind is `opaque/1` or `event/1`."""
+
+    name: str
+    origin: str
+    kind: str
+    public: bool = False
+
+
+class TokenCreation(msgspec.Struct, forbid_unknown_fields=True):
+    """A token to create; expires_in_s counts from now."""
+
+    logs: list[str]
+    scopes: list[Scope]
+    expires_in_s: int = DEFAULT_LIFETIME_S
+
+
+async def list_logs(request: web.Request) -> web.Response:
+    """Every log."""
+    query(request)
+    logs = [log.facts.as_json() for log in host_of(request).logs.values()]
+    return json_response({"logs": logs})
+
+
+async def show_log(request: web.Request) -> web.Response:
+    """One log."""
+    query(request)
+    return json_response(log_of(request).facts.as_json())
+
+
+async def create_log(request: web.Request) -> web.Response:
+    """Create a log; it is served as soon as this is answered."""
+    query(request)
+    body = await _read_json(request, LogCreation)
+    new = NewLog(body.name, body.origin, body.kind, body.public)
+    facts = await host_of(request).create_log(new)
+    return json_response(facts.as_json(), status=201)
+
+
+async def confirm_clock(request: web.Request) -> web.Response:
+    """The operator vouches for the clock."""
+    query(request)
+    log = log_of(request)
+    await host_of(request).confirm_clock(log.row.name)
+    return json_response(log.facts.as_json())
+
+
+async def list_tokens(request: web.Request) -> web.Response:
+    """Every token, without what could be used to guess it."""
+    query(request)
+    return json_response(
+        {"tokens": [_members(row) for row in host_of(request).tokens.rows.values()]}
+    )
+
+
+async def create_token(request: web.Request) -> web.Response:
+    """Create a token; this answer is the only place where it is ever shown."""
+    query(request)
+    body = await _read_json(request, TokenCreation)
+    token = await host_of(request).create_token(body.logs, body.scopes, body.expires_in_s)
+    return json_response({"token": token}, status=201)
+
+
+async def revoke_token(request: web.Request) -> web.Response:
+    """Revoke a token, from this moment on."""
+    query(request)
+    token_id = request.match_info["id"]
+    await host_of(request).revoke_token(token_id)
+    return json_response({"id": token_id})
+
+
+def _members(row: TokenRow) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "scopes": sorted(row.scopes),
+        "logs": sorted(row.logs),
+        "created": row.created,
+        "expires": row.expires,
+        "revoked": row.revoked,
+    }
+
+
+async def _read_json(request: web.Request, kind: type[Body]) -> Body:
+    if content_type(request) != JSON:
+        message = f"this route takes {JSON}"
+        raise UnsupportedMediaTypeError(message)
+    body = await read_body(request, MAX_BODY_BYTES, config_of(request).body_timeout_s)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.DecodeError as error:
+        message = f"the body is not what this route takes: {error}"
+        raise MalformedRequestError(message) from error

@@ -1,0 +1,123 @@
+"""Appending entries: bound and parse, hand over, wait for what the client asked for.
+
+A disconnect takes nothing back, and once an entry stands no answer denies it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from tlog.api.bodies import body_chunks, content_type, read_body
+from tlog.api.errors import IdsNotSupportedError, UnsupportedMediaTypeError
+from tlog.api.ndjson import parse_entries
+from tlog.api.parameters import Wait, WaitFor, query, wait_for
+from tlog.api.proofs import tlog_proof
+from tlog.api.requests import config_of, log_of
+from tlog.api.responses import BYTES, NO_STORE, caching, json_response, text_response
+from tlog.checkpoints import Published
+from tlog.errors import NoPolicyError, ServerError, WrongKindError
+from tlog.log import Log
+from tlog.sequencer import Appended
+from tlog_proofs import KIND_OPAQUE, MAX_ENTRY_BYTES, encode_base64
+
+NDJSON = "application/x-ndjson"
+IDEMPOTENCY_KEY = "Idempotency-Key"
+COMMITTED = "committed"
+
+
+async def add(request: web.Request) -> web.Response:
+    """Append the body as one entry; the index alone, in ASCII decimal."""
+    query(request)
+    log = _log_to_append_to(request)
+    config = config_of(request)
+    entry = await read_body(request, MAX_ENTRY_BYTES, config.body_timeout_s, gzip=False)
+    appended = await log.append([entry])
+    return text_response(b"%d" % appended.first_index, cache=caching(log, NO_STORE))
+
+
+async def entries(request: web.Request) -> web.Response:
+    """Append one entry (octet-stream) or a batch (NDJSON)."""
+    log = _log_to_append_to(request)
+    config = config_of(request)
+    wait = wait_for(request, config)
+    if wait is not None and wait.state is Wait.WITNESSED:
+        message = "the log collects no cosignatures: wait=published is what it can give"
+        raise NoPolicyError(message)
+    match content_type(request):
+        case media_type if media_type == BYTES:
+            entry = await read_body(request, MAX_ENTRY_BYTES, config.body_timeout_s)
+            return await _append_one(log, entry, wait)
+        case media_type if media_type == NDJSON:
+            chunks = body_chunks(request, config.batch_bytes, config.body_timeout_s)
+            batch = await parse_entries(chunks, config.batch_entries)
+            return await _append_batch(log, batch, wait)
+        case _:
+            message = f"this route takes {BYTES} (one entry) and {NDJSON} (a batch)"
+            raise UnsupportedMediaTypeError(message)
+
+
+def _log_to_append_to(request: web.Request) -> Log:
+    """The log, if it takes raw entries from such a request at all."""
+    log = log_of(request)
+    if log.row.kind != KIND_OPAQUE:
+        message = f"a log of kind {log.row.kind} takes no raw entries"
+        raise WrongKindError(message)
+    if IDEMPOTENCY_KEY in request.headers:
+        message = f"{IDEMPOTENCY_KEY} is not honoured yet: send the entry without it"
+        raise IdsNotSupportedError(message)
+    return log
+
+
+async def _append_one(log: Log, entry: bytes, wait: WaitFor | None) -> web.Response:
+    appended = await log.append([entry])
+    members = _place(appended, 0)
+    if wait is None:
+        return _answer(log, members, 201)
+    published = await _published(log, appended, wait)
+    proof = None if published is None else await _proof(log, appended.first_index, published)
+    if proof is None:
+        return _answer(log, members | {"state": COMMITTED}, 202)
+    return _answer(log, members | {"proof": proof}, 201)
+
+
+async def _append_batch(log: Log, batch: Sequence[bytes], wait: WaitFor | None) -> web.Response:
+    appended = await log.append(batch)
+    places = [_place(appended, number) for number in range(len(batch))]
+    published = None if wait is None else await _published(log, appended, wait)
+    if wait is not None and published is None:
+        return _answer(log, {"entries": places, "state": COMMITTED}, 202)
+    members: dict[str, object] = {
+        "first_index": appended.first_index,
+        "count": len(batch),
+        "entries": places,
+    }
+    if published is not None:
+        members["checkpoint"] = published.note.decode()
+    return _answer(log, members, 201)
+
+
+async def _published(log: Log, appended: Appended, wait: WaitFor) -> Published | None:
+    """The checkpoint that covers what was appended, or None: not known in time."""
+    return await log.wait_published(appended.size, wait.timeout_s)
+
+
+async def _proof(log: Log, index: int, published: Published) -> str | None:
+    """The tlog-proof of an entry that stands; None when it cannot be made now."""
+    try:
+        _, proof = await log.inclusion(index, published.size)
+    except ServerError:
+        return None
+    return tlog_proof(index, proof, published).decode()
+
+
+def _place(appended: Appended, number: int) -> dict[str, object]:
+    return {
+        "index": appended.first_index + number,
+        "leaf_hash": encode_base64(appended.leaf_hashes[number]),
+    }
+
+
+def _answer(log: Log, members: dict[str, object], status: int) -> web.Response:
+    return json_response(members, cache=caching(log, NO_STORE), status=status)

@@ -1,0 +1,53 @@
+"""Bounded, incremental gunzip (RFC 1952): several members, no trailing bytes."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+from tlog.api.errors import BodyTooLargeError, MalformedRequestError
+
+PIECE_BYTES = 256 * 1024
+_GZIP_WBITS = 31  # zlib's way to say: a gzip header and trailer, checked
+
+
+class Gunzip:
+    """A gzip stream of at most max_bytes once decompressed."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._left = max_bytes
+        self._member = zlib.decompressobj(_GZIP_WBITS)
+        self._pending = False  # whether the member may hold output without more input
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The pieces that data decompresses to, each at most PIECE_BYTES.
+
+        Raises:
+            BodyTooLargeError: more than max_bytes, before more is decompressed.
+            MalformedRequestError: not gzip.
+        """
+        while data or self._pending:
+            if self._member.eof:
+                self._member = zlib.decompressobj(_GZIP_WBITS)
+            limit = min(PIECE_BYTES, self._left + 1)
+            try:
+                piece = self._member.decompress(data, limit)
+            except zlib.error as error:
+                message = "the body is not gzip, although its Content-Encoding says so"
+                raise MalformedRequestError(message) from error
+            self._left -= len(piece)
+            if self._left < 0:
+                message = f"the body is over {self._max_bytes} bytes once decompressed"
+                raise BodyTooLargeError(message)
+            data = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+            # A full piece may leave output behind although all of the input is consumed.
+            self._pending = len(piece) == limit and not self._member.eof
+            if piece:
+                yield piece
+
+    def finish(self) -> None:
+        """Check that the stream ended where a member ends; MalformedRequestError if not."""
+        if not self._member.eof:
+            message = "the gzip body is cut off"
+            raise MalformedRequestError(message)

@@ -1,0 +1,34 @@
+"""Whether the process lives, and whether it takes appends."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from tlog.api.errors import NotReadyError
+from tlog.api.parameters import query
+from tlog.api.problems import problem_response
+from tlog.api.requests import REQUEST_ID, caller_of, host_of
+from tlog.api.responses import json_response
+
+
+async def healthz(request: web.Request) -> web.Response:
+    """The process answers."""
+    query(request)
+    return json_response({"alive": True})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """200 when appends are taken by every log; the logs' states for callers with a token."""
+    query(request)
+    host, caller = host_of(request), caller_of(request)
+    members: dict[str, object] = {}
+    if caller.local or caller.token is not None:
+        members["logs"] = [
+            {"name": log.row.name, "state": log.state, "reason": log.reason}
+            for log in host.logs.values()
+            if caller.sees(log)
+        ]
+    if host.accepting:
+        return json_response({"ready": True} | members)
+    error = NotReadyError("start-up, shut-down or a read-only log: not every log takes appends")
+    return problem_response(error, request[REQUEST_ID], members)

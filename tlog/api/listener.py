@@ -1,0 +1,55 @@
+"""Sockets on which an application is served, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from tlog.api.connection import Connection
+
+BACKLOG = 512
+
+
+class Listener:
+    """Serves one application on bound sockets, from `start` to `close`; the loop owns it."""
+
+    def __init__(
+        self, app: web.Application, sockets: Sequence[socket.socket], grace_s: float
+    ) -> None:
+        """Take over the sockets; they are closed with the listener.
+
+        grace_s: what requests under way have at `close`, before they lose their connection. A
+        handler that reads a body is then cancelled; one that does something else has it again.
+        """
+        self._runner = web.AppRunner(app, shutdown_timeout=grace_s)
+        self._sockets = tuple(sockets)
+        self._servers: list[asyncio.Server] = []
+
+    async def start(self) -> None:
+        """Accept connections."""
+        await self._runner.setup()
+        loop = asyncio.get_running_loop()
+        for bound in self._sockets:
+            if bound.family == socket.AF_UNIX:
+                server = await loop.create_unix_server(self._connect, sock=bound, backlog=BACKLOG)
+            else:
+                server = await loop.create_server(self._connect, sock=bound, backlog=BACKLOG)
+            self._servers.append(server)
+
+    async def close(self) -> None:
+        """Stop accepting, and let requests under way end. A second call does nothing."""
+        for server in self._servers:
+            server.close()
+        for bound in self._sockets:
+            bound.close()
+        await self._runner.cleanup()
+
+    def _connect(self) -> Connection:
+        server = self._runner.server
+        if server is None:
+            message = "a connection was accepted before start or after close"
+            raise RuntimeError(message)
+        return Connection.of(server)

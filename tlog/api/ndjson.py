@@ -1,0 +1,108 @@
+"""Batches of entries as NDJSON: `{"entry": BASE64}` a line, strict and bounded as it arrives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from tlog.api.errors import IdsNotSupportedError, MalformedRequestError
+from tlog.errors import BatchTooLargeError, EntryTooLargeError
+from tlog_proofs import MAX_ENTRY_BYTES, MalformedError, decode_base64
+
+MAX_BASE64_CHARS = (MAX_ENTRY_BYTES + 2) // 3 * 4
+MAX_LINE_BYTES = MAX_BASE64_CHARS + 1024  # the rest is a few names and white space
+MAX_REASON_CHARS = 200
+_PLAIN_QUOTES = 4  # of a line with one member, when nothing in it is escaped
+
+
+class _Line(msgspec.Struct, forbid_unknown_fields=True):
+    entry: str
+    id: str | msgspec.UnsetType = msgspec.UNSET
+
+
+_DECODER = msgspec.json.Decoder(_Line)
+
+
+async def parse_entries(chunks: AsyncIterator[bytes], max_entries: int) -> list[bytes]:
+    """Parse the lines of an NDJSON body into entries.
+
+    Lines end in LF alone; the last one may lack it, and one empty line may follow.
+
+    Raises:
+        MalformedRequestError: a line that is not one; says which.
+        EntryTooLargeError, BatchTooLargeError: over a bound, as soon as that is certain.
+        IdsNotSupportedError: a line with an id.
+    """
+    lines = _Lines(max_entries)
+    rest = bytearray()
+    async for chunk in chunks:
+        *complete, last = chunk.split(b"\n")
+        for part in complete:
+            rest += part
+            lines.add(bytes(rest))
+            rest.clear()
+        rest += last
+        if len(rest) > MAX_LINE_BYTES:
+            raise _line_too_long(lines.number + 1)
+    if rest:
+        lines.add(bytes(rest))
+    return lines.entries
+
+
+class _Lines:
+    """The entries so far, and the number of the line that was read last (from 1)."""
+
+    def __init__(self, max_entries: int) -> None:
+        self._max_entries = max_entries
+        self._blank = False
+        self.entries: list[bytes] = []
+        self.number = 0
+
+    def add(self, line: bytes) -> None:
+        self.number += 1
+        if self._blank:
+            message = f"line {self.number - 1} is empty"
+            raise MalformedRequestError(message)
+        if not line:
+            self._blank = True
+            return
+        if len(self.entries) == self._max_entries:
+            message = f"at most {self._max_entries} entries a batch"
+            raise BatchTooLargeError(message)
+        self.entries.append(_parse_line(line, self.number))
+
+
+def _parse_line(line: bytes, number: int) -> bytes:
+    if len(line) > MAX_LINE_BYTES:
+        raise _line_too_long(number)
+    try:
+        fields = _DECODER.decode(line)
+    except (msgspec.DecodeError, RecursionError) as error:
+        message = f'line {number} is not {{"entry": base64}}: {str(error)[:MAX_REASON_CHARS]}'
+        raise MalformedRequestError(message) from error
+    if fields.id is not msgspec.UNSET:
+        message = f"line {number} has an id: this server does not give idempotency yet"
+        raise IdsNotSupportedError(message)
+    if (b"\\" in line or line.count(b'"') != _PLAIN_QUOTES) and _has_duplicate(line):
+        message = f"line {number} names a member twice"
+        raise MalformedRequestError(message)
+    if len(fields.entry) > MAX_BASE64_CHARS:
+        message = f"line {number} has an entry over {MAX_ENTRY_BYTES} bytes"
+        raise EntryTooLargeError(message)
+    try:
+        return decode_base64(fields.entry, max_bytes=MAX_ENTRY_BYTES)
+    except MalformedError as error:
+        message = f"line {number}: {error}"
+        raise MalformedRequestError(message) from error
+
+
+def _has_duplicate(line: bytes) -> bool:
+    """Whether the object in line, known to be well-formed and flat, has one name twice."""
+    names = [name for name, _ in json.loads(line, object_pairs_hook=list)]
+    return len(names) != len(set(names))
+
+
+def _line_too_long(number: int) -> EntryTooLargeError:
+    return EntryTooLargeError(f"line {number} is over {MAX_LINE_BYTES} bytes")

@@ -1,0 +1,102 @@
+"""What stands in paths and queries: strict, and nothing that the route does not know."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from aiohttp import web
+
+from tlog.api.errors import MalformedRequestError
+from tlog.config import Config
+from tlog_proofs import (
+    HASH_SIZE,
+    EntryBundle,
+    MalformedError,
+    Tile,
+    parse_decimal,
+    parse_tile_path,
+)
+
+_HEX_HASH = re.compile(rf"[0-9a-f]{{{2 * HASH_SIZE}}}", re.ASCII)
+
+
+class Wait(StrEnum):
+    """What an append may wait for."""
+
+    PUBLISHED = "published"
+    WITNESSED = "witnessed"
+
+
+@dataclass(frozen=True, slots=True)
+class WaitFor:
+    """What an append waits for, and for at most how many seconds."""
+
+    state: Wait
+    timeout_s: float
+
+
+def path_number(request: web.Request, name: str) -> int:
+    """The index or size that stands in the path; MalformedRequestError if it is not one."""
+    try:
+        return parse_decimal(request.match_info[name])
+    except MalformedError as error:
+        message = f"{name} in the path: {error}"
+        raise MalformedRequestError(message) from error
+
+
+def path_hash(request: web.Request, name: str) -> bytes:
+    """The hash in lower-case hex that stands in the path."""
+    text = request.match_info[name]
+    if not _HEX_HASH.fullmatch(text):
+        message = f"{name} in the path: expected {2 * HASH_SIZE} characters of 0-9a-f"
+        raise MalformedRequestError(message)
+    return bytes.fromhex(text)
+
+
+def path_tile(request: web.Request) -> Tile | EntryBundle:
+    """The tile or entry bundle whose path below `tile/` stands in the path."""
+    try:
+        return parse_tile_path("tile/" + request.match_info["path"])
+    except MalformedError as error:
+        raise MalformedRequestError(str(error)) from error
+
+
+def query(request: web.Request, *known: str) -> dict[str, str]:
+    """The query parameters, each known and given once; MalformedRequestError otherwise."""
+    parameters: dict[str, str] = {}
+    for name, value in request.query.items():
+        if name not in known:
+            taken = ", ".join(known) or "none"
+            message = f"unknown query parameter {name[:40]!r}: this route takes {taken}"
+            raise MalformedRequestError(message)
+        if name in parameters:
+            message = f"query parameter {name} is given twice"
+            raise MalformedRequestError(message)
+        parameters[name] = value
+    return parameters
+
+
+def wait_for(request: web.Request, config: Config) -> WaitFor | None:
+    """The parameters `wait` and `timeout_s` of an append; None: answer as soon as it stands."""
+    parameters = query(request, "wait", "timeout_s")
+    if "wait" not in parameters:
+        if parameters:
+            message = "timeout_s makes sense only with wait"
+            raise MalformedRequestError(message)
+        return None
+    if parameters["wait"] not in list(Wait):
+        message = f"wait takes {' or '.join(Wait)}"
+        raise MalformedRequestError(message)
+    timeout_s = config.wait_default_s
+    if "timeout_s" in parameters:
+        try:
+            timeout_s = parse_decimal(parameters["timeout_s"], maximum=config.wait_max_s)
+        except MalformedError as error:
+            message = f"timeout_s: {error}"
+            raise MalformedRequestError(message) from error
+        if timeout_s < 1:
+            message = f"timeout_s takes 1 to {config.wait_max_s} seconds"
+            raise MalformedRequestError(message)
+    return WaitFor(Wait(parameters["wait"]), timeout_s)

@@ -1,0 +1,148 @@
+"""The one place where an error becomes an HTTP answer: RFC 9457 problem details.
+
+Types are `urn:tlog:problem:NAME`; spec/problems.md lists them for clients.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+from aiohttp import web
+
+from tlog import errors
+from tlog.api import errors as api_errors
+from tlog_proofs import TlogError
+
+PROBLEM_PREFIX = "urn:tlog:problem:"
+RETRY_AFTER_S = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A kind of problem: its type is PROBLEM_PREFIX + name.
+
+    detail: whether the error's own sentence is shown; the sentence of an internal one is not.
+    """
+
+    name: str
+    status: int
+    title: str
+    detail: bool = True
+
+    @property
+    def type(self) -> str:
+        """The URN that names the kind."""
+        return PROBLEM_PREFIX + self.name
+
+
+INTERNAL = Problem("internal", 500, "The server failed", detail=False)
+_STORAGE = Problem("storage", 500, "The log's storage failed", detail=False)
+_NOT_FOUND = Problem("not-found", 404, "There is nothing by that name")
+
+PROBLEMS: dict[type[TlogError], Problem] = {
+    TlogError: INTERNAL,
+    errors.ServerError: INTERNAL,
+    errors.SubmissionError: INTERNAL,
+    errors.EntryTooLargeError: Problem("entry-too-large", 413, "An entry is too large"),
+    errors.BatchTooLargeError: Problem("batch-too-large", 413, "The batch is too large"),
+    errors.EmptyBatchError: Problem("empty-batch", 400, "The batch holds no entry"),
+    errors.QueueFullError: Problem("queue-full", 429, "Too many entries are waiting"),
+    errors.WrongKindError: Problem("wrong-kind", 409, "The log does not take such entries"),
+    errors.DiskReserveError: Problem("disk-reserve", 507, "The disk is down to its reserve"),
+    errors.ReadOnlyError: Problem("read-only", 503, "The log is read-only"),
+    errors.StartingError: Problem("starting", 503, "The log is still starting"),
+    errors.StoppingError: Problem("stopping", 503, "The server is shutting down"),
+    errors.OutcomeUnknownError: Problem(
+        "outcome-unknown", 503, "Nobody knows yet whether the entries stand"
+    ),
+    errors.NoPolicyError: Problem("no-policy", 409, "The log has no witnesses to wait for"),
+    errors.NotPublishedError: Problem("not-published", 404, "Beyond the published size"),
+    errors.NotFoundError: _NOT_FOUND,
+    errors.OutOfRangeError: Problem("out-of-range", 400, "These numbers cannot go together"),
+    errors.StoreError: _STORAGE,
+    errors.HeadConflictError: _STORAGE,
+    errors.FatalLogError: _STORAGE,
+    errors.DataDirectoryError: _STORAGE,
+    errors.ControlDatabaseError: _STORAGE,
+    errors.LockHeldError: _STORAGE,
+    errors.UsageError: Problem("refused", 400, "The request cannot be carried out"),
+    errors.AlreadyExistsError: Problem("already-exists", 409, "The name or the origin is taken"),
+    api_errors.RequestError: INTERNAL,
+    api_errors.MalformedRequestError: Problem("malformed", 400, "The request is malformed"),
+    api_errors.UnauthorisedError: Problem("unauthorised", 401, "A valid token is needed"),
+    api_errors.ForbiddenError: Problem("forbidden", 403, "The token lacks the scope"),
+    api_errors.NoSuchResourceError: _NOT_FOUND,
+    api_errors.MethodNotAllowedError: Problem(
+        "method-not-allowed", 405, "The resource does not take that method"
+    ),
+    api_errors.NotAcceptableError: Problem(
+        "not-acceptable", 406, "No representation is acceptable"
+    ),
+    api_errors.UnsupportedMediaTypeError: Problem(
+        "unsupported-media-type", 415, "The body's type or coding is not taken"
+    ),
+    api_errors.BodyTooLargeError: Problem("body-too-large", 413, "The body is too large"),
+    api_errors.BodyTimeoutError: Problem("body-timeout", 408, "The body came too slowly"),
+    api_errors.ExpectationError: Problem(
+        "expectation-failed", 417, "Only 100-continue can be expected"
+    ),
+    api_errors.IdsNotSupportedError: Problem(
+        "ids-not-supported", 501, "Idempotency ids are not supported"
+    ),
+    api_errors.NotReadyError: Problem("not-ready", 503, "The server is not ready"),
+}
+
+
+def problem_of(error: BaseException) -> Problem:
+    """The kind of problem that an error is: the row of its nearest class, else INTERNAL."""
+    for kind in type(error).__mro__:
+        if issubclass(kind, TlogError) and kind in PROBLEMS:
+            return PROBLEMS[kind]
+    return INTERNAL
+
+
+def problem_response(
+    error: BaseException, request_id: str, extra: dict[str, object] | None = None
+) -> web.Response:
+    """Format an error as `application/problem+json`.
+
+    Args:
+        error: anything raised; what is not in the table says nothing but its request id.
+        request_id: shown for internal problems, whose reason stands in the server's log only.
+        extra: further members of the problem object.
+    """
+    problem = problem_of(error)
+    members: dict[str, object] = {
+        "type": problem.type,
+        "title": problem.title,
+        "status": problem.status,
+    }
+    if problem.detail:
+        members["detail"] = str(error)
+    else:
+        members["request_id"] = request_id
+    response = web.Response(
+        status=problem.status,
+        body=msgspec.json.encode(members | (extra or {})),
+        headers={"Content-Type": "application/problem+json", "Cache-Control": "no-store"},
+    )
+    _add_headers(response, error)
+    return response
+
+
+def _add_headers(response: web.Response, error: BaseException) -> None:
+    match error:
+        case api_errors.UnauthorisedError():
+            response.headers["WWW-Authenticate"] = "Bearer"
+        case api_errors.MethodNotAllowedError(allowed=allowed):
+            response.headers["Allow"] = ", ".join(sorted(allowed))
+        case errors.QueueFullError(retry_after_s=seconds):
+            response.headers["Retry-After"] = str(seconds)
+        case errors.StartingError() | errors.StoppingError() | api_errors.NotReadyError():
+            response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        case api_errors.BodyTooLargeError() | api_errors.BodyTimeoutError():
+            # What is left of the body is not worth reading: the connection ends here.
+            response.force_close()
+        case _:
+            pass

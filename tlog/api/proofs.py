@@ -1,0 +1,87 @@
+"""Inclusion and consistency proofs, and where a leaf hash stands."""
+
+from __future__ import annotations
+
+from aiohttp import hdrs, web
+
+from tlog.api.negotiation import choose_type
+from tlog.api.parameters import path_hash, path_number, query
+from tlog.api.requests import log_of
+from tlog.api.responses import (
+    IMMUTABLE,
+    JSON,
+    NO_STORE,
+    TEXT,
+    caching,
+    json_response,
+    text_response,
+)
+from tlog.checkpoints import Published
+from tlog.errors import NotPublishedError
+from tlog_proofs import TlogProof, encode_base64, format_tlog_proof
+
+
+async def inclusion(request: web.Request) -> web.Response:
+    """An inclusion proof in the tree of a given size."""
+    query(request)
+    log = log_of(request)
+    index, size = path_number(request, "index"), path_number(request, "size")
+    leaf_hash, proof = await log.inclusion(index, size)
+    members = _inclusion_members(index, size, leaf_hash, proof)
+    return json_response(members, cache=caching(log, IMMUTABLE))
+
+
+async def inclusion_published(request: web.Request) -> web.Response:
+    """An inclusion proof at the published checkpoint: JSON, or a tlog-proof."""
+    query(request)
+    log = log_of(request)
+    chosen = choose_type(request.headers.get(hdrs.ACCEPT), (JSON, TEXT))
+    index = path_number(request, "index")
+    published = log.published
+    if index >= published.size:
+        message = f"entry {index} is beyond the published size {published.size}"
+        raise NotPublishedError(message)
+    leaf_hash, proof = await log.inclusion(index, published.size)
+    cache = caching(log, NO_STORE)
+    if chosen == TEXT:
+        response = text_response(tlog_proof(index, proof, published), cache=cache)
+    else:
+        members = _inclusion_members(index, published.size, leaf_hash, proof)
+        members["checkpoint"] = published.note.decode()
+        response = json_response(members, cache=cache)
+    response.headers[hdrs.VARY] = hdrs.ACCEPT
+    return response
+
+
+async def consistency(request: web.Request) -> web.Response:
+    """A consistency proof between two sizes."""
+    query(request)
+    log = log_of(request)
+    old, new = path_number(request, "old"), path_number(request, "new")
+    proof = await log.consistency(old, new)
+    members = {"old": old, "new": new, "proof": [encode_base64(value) for value in proof]}
+    return json_response(members, cache=caching(log, IMMUTABLE))
+
+
+async def leaf(request: web.Request) -> web.Response:
+    """One index at which a leaf hash stands."""
+    query(request)
+    log = log_of(request)
+    index = await log.find_leaf(path_hash(request, "hex"))
+    return json_response({"index": index}, cache=caching(log, NO_STORE))
+
+
+def tlog_proof(index: int, proof: tuple[bytes, ...], published: Published) -> bytes:
+    """The C2SP tlog-proof of an entry under a published checkpoint."""
+    return format_tlog_proof(TlogProof(index=index, proof=proof, checkpoint=published.note))
+
+
+def _inclusion_members(
+    index: int, size: int, leaf_hash: bytes, proof: tuple[bytes, ...]
+) -> dict[str, object]:
+    return {
+        "index": index,
+        "size": size,
+        "leaf_hash": encode_base64(leaf_hash),
+        "proof": [encode_base64(value) for value in proof],
+    }

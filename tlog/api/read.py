@@ -1,0 +1,84 @@
+"""Reading a log: checkpoints, tiles, bundles (C2SP tlog-tiles) and single entries."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+
+from aiohttp import hdrs, web
+
+from tlog.api.negotiation import accepts_gzip
+from tlog.api.parameters import path_number, path_tile, query
+from tlog.api.requests import caller_of, host_of, log_of
+from tlog.api.responses import (
+    BYTES,
+    IMMUTABLE,
+    NO_STORE,
+    bytes_response,
+    caching,
+    json_response,
+    text_response,
+)
+from tlog_proofs import EntryBundle
+
+GZIP_LEVEL = 1
+MIN_GZIP_BYTES = 256  # below that a gzip header costs more than it saves
+MAX_LOOP_GZIP_BYTES = 16 * 1024  # more is compressed in a thread
+
+
+async def logs(request: web.Request) -> web.Response:
+    """The logs that the caller sees."""
+    query(request)
+    caller = caller_of(request)
+    seen = [log for log in host_of(request).logs.values() if caller.sees(log)]
+    return json_response({"logs": [log.facts.as_json() for log in seen]})
+
+
+async def checkpoint(request: web.Request) -> web.Response:
+    """The published checkpoint, byte for byte."""
+    query(request)
+    log = log_of(request)
+    return text_response(log.published.note, cache=caching(log, NO_STORE))
+
+
+async def checkpoint_at(request: web.Request) -> web.Response:
+    """The stored checkpoint of one size."""
+    query(request)
+    log = log_of(request)
+    note = await log.checkpoint_at(path_number(request, "size"))
+    # Cosignatures may still be added to it, so it is not immutable.
+    return text_response(note, cache=caching(log, NO_STORE))
+
+
+async def tile(request: web.Request) -> web.Response:
+    """A tile or an entry bundle, full or partial."""
+    query(request)
+    log = log_of(request)
+    asked = path_tile(request)
+    if isinstance(asked, EntryBundle):
+        return await _bundle_response(
+            request, await log.read_bundle(asked), caching(log, IMMUTABLE)
+        )
+    return bytes_response(await log.read_tile(asked), cache=caching(log, IMMUTABLE))
+
+
+async def entry(request: web.Request) -> web.Response:
+    """The bytes of one entry."""
+    query(request)
+    log = log_of(request)
+    body = await log.read_entry(path_number(request, "index"))
+    return bytes_response(body, cache=caching(log, IMMUTABLE))
+
+
+async def _bundle_response(request: web.Request, body: bytes, cache: str) -> web.Response:
+    headers = {hdrs.CONTENT_TYPE: BYTES, hdrs.CACHE_CONTROL: cache, hdrs.VARY: hdrs.ACCEPT_ENCODING}
+    if len(body) >= MIN_GZIP_BYTES and accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING)):
+        headers[hdrs.CONTENT_ENCODING] = "gzip"
+        body = await _compress(body)
+    return web.Response(body=body, headers=headers)
+
+
+async def _compress(body: bytes) -> bytes:
+    if len(body) <= MAX_LOOP_GZIP_BYTES:
+        return gzip.compress(body, GZIP_LEVEL, mtime=0)
+    return await asyncio.to_thread(gzip.compress, body, GZIP_LEVEL, mtime=0)

@@ -1,0 +1,42 @@
+"""Answers with their types and their caching, the same for every route."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from tlog.log import Log
+
+JSON = "application/json"
+BYTES = "application/octet-stream"
+TEXT = "text/plain"
+IMMUTABLE = "max-age=31536000, immutable"
+NO_STORE = "no-store"
+
+
+def caching(log: Log, directive: str) -> str:
+    """Cache-Control of an answer about a log: what is private stays out of shared caches."""
+    if not log.row.public:
+        return f"private, {directive}"
+    return directive if directive == NO_STORE else f"public, {directive}"
+
+
+def json_response(members: object, *, cache: str = NO_STORE, status: int = 200) -> web.Response:
+    """Members as JSON."""
+    return web.Response(
+        status=status,
+        body=msgspec.json.encode(members),
+        headers={"Content-Type": JSON, "Cache-Control": cache},
+    )
+
+
+def bytes_response(body: bytes, *, cache: str) -> web.Response:
+    """Bytes as they are."""
+    return web.Response(body=body, headers={"Content-Type": BYTES, "Cache-Control": cache})
+
+
+def text_response(body: bytes, *, cache: str = NO_STORE) -> web.Response:
+    """UTF-8 text, given as the bytes that it consists of."""
+    return web.Response(
+        body=body, headers={"Content-Type": f"{TEXT}; charset=utf-8", "Cache-Control": cache}
+    )
