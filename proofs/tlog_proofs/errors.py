@@ -1,7 +1,7 @@
 """Errors of tlog_proofs: one tree, so that `except TlogError` catches whatever bytes can cause.
 
     TlogError                             never raised itself
-    +- MalformedError                     also a ValueError: the input cannot be what it claims to be
+    +- MalformedError                     also a ValueError: cannot be what it claims to be
     |  +- MalformedProofError             counts, lengths or positions that no proof can have
     |  +- MalformedTileError              tile paths, widths, lengths, tiles that hang in the air
     |  +- MalformedNoteError              signed notes

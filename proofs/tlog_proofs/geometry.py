@@ -14,8 +14,10 @@ from collections.abc import Callable
 
 from tlog_proofs.errors import MalformedProofError
 from tlog_proofs.hashing import EMPTY_ROOT, node_hash
+from tlog_proofs.strict import MAX_DECIMAL, show
 
-MAX_SIZE = 2**63 - 1
+MAX_SIZE = MAX_DECIMAL
+"""Largest tree size: 2^63-1, one above the largest index."""
 
 ReadSubtree = Callable[[int, int], bytes]
 """Gives the 32-byte root of the full subtree [start, end): its length a power of two that divides
@@ -25,7 +27,7 @@ start."""
 def check_size(what: str, value: object) -> None:
     """Refuse what is not an integer with 0 <= value <= MAX_SIZE, with a MalformedProofError."""
     if not (isinstance(value, int) and 0 <= value <= MAX_SIZE):
-        msg = f"expected {what} between 0 and 2^63-1, got {value!a:.40}"
+        msg = f"expected {what} between 0 and 2^63-1, got {show(value)}"
         raise MalformedProofError(msg)
 
 

@@ -99,7 +99,12 @@ class OpenedNote:
 
 
 def key_id(name: str, key_type: int, public_key: bytes) -> bytes:
-    """Compute the recommended key id: 4 bytes of SHA-256(name || LF || type byte || public key)."""
+    """Compute the recommended key id: 4 bytes of SHA-256(name || LF || type byte || public key).
+
+    Raises:
+        MalformedKeyError: the name cannot be a key name.
+    """
+    check_key_name(name)
     return sha256(name.encode() + b"\n" + bytes([key_type]) + public_key).digest()[:KEY_ID_SIZE]
 
 

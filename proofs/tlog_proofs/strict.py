@@ -9,8 +9,9 @@ from __future__ import annotations
 import binascii
 
 from tlog_proofs.errors import MalformedError
-from tlog_proofs.geometry import MAX_SIZE
 
+MAX_DECIMAL = 2**63 - 1
+"""Largest number in any format: what a signed integer of 64 bits holds in other languages."""
 MAX_BASE64_BYTES = 1 << 16
 """What decode_base64 accepts, in decoded bytes, unless the caller says otherwise."""
 
@@ -18,12 +19,17 @@ _SHOWN_CHARACTERS = 60
 
 
 def show(value: object) -> str:
-    """Give the beginning of a value for an error message: ASCII only, bounded."""
-    text = ascii(value[:_SHOWN_CHARACTERS] if isinstance(value, (str, bytes)) else value)
-    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
+    """Give the beginning of a value for an error message: ASCII only, bounded, never failing."""
+    if isinstance(value, (str, bytes)):
+        value = value[:_SHOWN_CHARACTERS]
+    elif isinstance(value, int) and value.bit_length() > _SHOWN_CHARACTERS * 2:
+        # Python refuses to write integers of thousands of digits.
+        return f"an integer of {value.bit_length()} bits"
+    text = ascii(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
-def parse_decimal(text: str | bytes, *, maximum: int = MAX_SIZE) -> int:
+def parse_decimal(text: str | bytes, *, maximum: int = MAX_DECIMAL) -> int:
     """Read a non-negative ASCII decimal: `0`, or digits that do not begin with `0`.
 
     Raises:

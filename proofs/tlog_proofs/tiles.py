@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from tlog_proofs.errors import MalformedError, MalformedTileError
+from tlog_proofs.errors import MalformedError, MalformedProofError, MalformedTileError
 from tlog_proofs.geometry import MAX_SIZE, check_full_subtree, check_size
 from tlog_proofs.hashing import HASH_SIZE
 from tlog_proofs.strict import parse_decimal, show
@@ -45,14 +45,14 @@ class Tile:
 
     def __post_init__(self) -> None:
         if not 0 <= self.level <= MAX_LEVEL:
-            msg = f"expected a tile level between 0 and {MAX_LEVEL}, got {self.level}"
+            msg = f"expected a tile level between 0 and {MAX_LEVEL}, got {show(self.level)}"
             raise MalformedTileError(msg)
         _check_index_and_width(self.index, self.width)
 
     @property
     def path(self) -> str:
         """Path below the log's prefix, such as `tile/0/x001/067.p/8`."""
-        return f"tile/{self.level}/{_format_index(self.index)}{_format_width(self.width)}"
+        return f"tile/{self.level}/{_format_place(self.index, self.width)}"
 
     @property
     def start(self) -> int:
@@ -87,7 +87,7 @@ class EntryBundle:
     @property
     def path(self) -> str:
         """Path below the log's prefix, such as `tile/entries/x001/067.p/8`."""
-        return f"tile/entries/{_format_index(self.index)}{_format_width(self.width)}"
+        return f"tile/entries/{_format_place(self.index, self.width)}"
 
     @property
     def start(self) -> int:
@@ -154,7 +154,7 @@ def tile_of_subtree(start: int, end: int, size: int) -> Tile:
     check_size("tree size", size)
     if end > size:
         msg = f"expected a subtree within the tree, got [{start}, {end}) and tree size {size}"
-        raise MalformedTileError(msg)
+        raise MalformedProofError(msg)
     return Tile(level, index, tile_width(level, index, size))
 
 
@@ -273,23 +273,19 @@ def _fold(hashes: bytes) -> bytes:
 
 def _check_index_and_width(index: int, width: int) -> None:
     if not 0 <= index <= MAX_SIZE:
-        msg = f"expected a tile index between 0 and 2^63-1, got {index}"
+        msg = f"expected a tile index between 0 and 2^63-1, got {show(index)}"
         raise MalformedTileError(msg)
     if not 1 <= width <= TILE_WIDTH:
-        msg = f"expected a tile width between 1 and {TILE_WIDTH}, got {width}"
+        msg = f"expected a tile width between 1 and {TILE_WIDTH}, got {show(width)}"
         raise MalformedTileError(msg)
 
 
-def _format_index(index: int) -> str:
-    """Write an index in groups of three digits, all but the last marked with x: x001/x234/067."""
+def _format_place(index: int, width: int) -> str:
+    """Write an index in groups of three digits, all but the last marked with x, and a width."""
     groups = f"{index % 1000:03}"
     while index := index // 1000:
         groups = f"x{index % 1000:03}/{groups}"
-    return groups
-
-
-def _format_width(width: int) -> str:
-    return "" if width == TILE_WIDTH else f".p/{width}"
+    return groups if width == TILE_WIDTH else f"{groups}.p/{width}"
 
 
 def _read_tile_path(path: str) -> Tile | EntryBundle:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tlog_proofs.errors import MalformedProofError, RootMismatchError
 from tlog_proofs.geometry import check_size, check_subtree
 from tlog_proofs.hashing import EMPTY_ROOT, HASH_SIZE, node_hash
+from tlog_proofs.strict import show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,7 +176,7 @@ def _check_hashes(proof: Sequence[bytes], *roots: bytes) -> None:
 def check_hash(value: object) -> None:
     """Refuse what is not 32 bytes, with a MalformedProofError."""
     if not (isinstance(value, bytes) and len(value) == HASH_SIZE):
-        msg = f"expected a hash of {HASH_SIZE} bytes, got {value!a:.80}"
+        msg = f"expected a hash of {HASH_SIZE} bytes, got {show(value)}"
         raise MalformedProofError(msg)
 
 
