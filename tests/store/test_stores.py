@@ -1,0 +1,227 @@
+"""The conformance suite against each store, and what is LevelDB's alone."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import plyvel
+import pytest
+
+from tests.store.conformance import StoreConformance, entries, make_batch
+from tlog.errors import StoreError
+from tlog.store.base import Batch, Store
+from tlog.store.keys import COMMIT_RECORD, LEAF, log_key, mark_key, pack_index
+from tlog.store.leveldb import LevelDBStore
+from tlog.store.memory import MemoryDisk, MemoryStore
+from tlog.tree import EMPTY_EDGE, RightEdge
+from tlog_proofs import leaf_hash
+
+
+class BreakableMemoryStore(MemoryStore):
+    """A MemoryStore that fails at a named step of its next commit."""
+
+    def __init__(self, disk: MemoryDisk) -> None:
+        super().__init__(disk)
+        self.disk = disk
+        self.broken = ""
+
+    def write_bodies(self, batch: Batch) -> None:
+        super().write_bodies(batch)
+        if self.broken == "bodies":
+            message = "fault after the bodies"
+            raise StoreError(message)
+
+    def write_log(self, batch: Batch) -> None:
+        if self.broken == "log-lost":
+            message = "fault before the log"
+            raise StoreError(message)
+        super().write_log(batch)
+        if self.broken == "log-persisted":
+            message = "fault after the log"
+            raise StoreError(message)
+
+
+class TestMemoryStore(StoreConformance):
+    """The store in memory keeps every promise."""
+
+    def create(self, genesis: Batch) -> Store:
+        disk = MemoryDisk()
+        store = BreakableMemoryStore(disk)
+        store.create_month(genesis.record.t)
+        store.commit(genesis)
+        store.index_leaves(0, genesis.leaf_hashes)
+        return store
+
+    def reopen(self, store: Store) -> Store:
+        assert isinstance(store, BreakableMemoryStore)
+        store.close()
+        return BreakableMemoryStore(store.disk)
+
+    def break_next(self, store: Store, step: str) -> None:
+        assert isinstance(store, BreakableMemoryStore)
+        store.broken = step
+
+
+class FaultyDatabase:
+    """A LevelDB database whose next batch is lost, or written although the caller is told not."""
+
+    def __init__(self, database: plyvel.DB, *, persist: bool) -> None:
+        self._database = database
+        self._persist = persist
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._database, name)
+
+    def write_batch(self, **options: bool) -> FaultyBatch:
+        return FaultyBatch(self._database.write_batch(**options), persist=self._persist)
+
+
+class FaultyBatch:
+    """Raises where the write would be acknowledged."""
+
+    def __init__(self, batch: plyvel._plyvel.WriteBatch, *, persist: bool) -> None:
+        self._batch = batch
+        self._persist = persist
+
+    def __enter__(self) -> plyvel._plyvel.WriteBatch:
+        return self._batch
+
+    def __exit__(self, *_: object) -> None:
+        if self._persist:
+            self._batch.write()
+        message = "injected"
+        raise plyvel.IOError(message)
+
+
+class TestLevelDBStore(StoreConformance):
+    """The store on LevelDB keeps every promise."""
+
+    @pytest.fixture(autouse=True)
+    def _directory(self, tmp_path: Path) -> None:
+        self.directory = tmp_path
+        self.made = 0
+
+    def create(self, genesis: Batch) -> Store:
+        self.made += 1
+        return LevelDBStore.create(self.directory / str(self.made), genesis)
+
+    def reopen(self, store: Store) -> Store:
+        assert isinstance(store, LevelDBStore)
+        store.close()
+        return LevelDBStore(store._directory)
+
+    def break_next(self, store: Store, step: str) -> None:
+        assert isinstance(store, LevelDBStore)
+        if step == "bodies":
+            # The bodies become durable, the log never hears of the batch.
+            store._log = FaultyDatabase(store._log, persist=False)
+        else:
+            store._log = FaultyDatabase(store._log, persist=step == "log-persisted")
+
+    def one(self, *batches: int) -> tuple[Path, RightEdge]:
+        """The directory of a closed store."""
+        store, edge = self.filled(*batches)
+        store.close()
+        return self.directory / str(self.made), edge
+
+    def test_create_refuses_what_is_there(self) -> None:
+        """A second creation changes nothing."""
+        path, edge = self.one(3)
+        _, genesis = make_batch(EMPTY_EDGE, [b"another genesis"])
+        with pytest.raises(StoreError):
+            LevelDBStore.create(path, genesis)
+        store = LevelDBStore(path)
+        assert store.newest_commit().root == edge.root
+        store.close()
+
+    @pytest.mark.parametrize("lost", ["log", "log/CURRENT", "bodies"])
+    def test_opening_never_creates_what_is_lost(self, lost: str) -> None:
+        """A missing database is refused; no empty one takes its place."""
+        path, _ = self.one(3)
+        if (path / lost).is_dir():
+            shutil.rmtree(path / lost)
+        else:
+            (path / lost).unlink()
+        with pytest.raises(StoreError):
+            LevelDBStore(path)
+        assert not (path / lost).exists()
+
+    def test_a_last_row_that_is_no_commit_record_is_damage(self) -> None:
+        """The last key of the log is the newest commit record, anything else is refused."""
+        path, _ = self.one(3)
+        database = plyvel.DB(str(path / "log"))
+        database.put(log_key(4, LEAF), b"stray")
+        database.close()
+        with pytest.raises(StoreError, match="type 0x00, expected 0xff"):
+            LevelDBStore(path)
+
+    def test_a_record_at_the_wrong_index_is_damage(self) -> None:
+        """A commit record stands at the last index of its batch."""
+        path, _ = self.one(3)
+        database = plyvel.DB(str(path / "log"))
+        record = database.get(log_key(3, COMMIT_RECORD))
+        database.put(log_key(9, COMMIT_RECORD), record)
+        database.close()
+        with pytest.raises(StoreError, match="stands at 9 for size 4"):
+            LevelDBStore(path)
+
+    @pytest.mark.parametrize("damage", ["deleted", "current", "ahead", "no mark"])
+    def test_a_bad_index_is_dropped_and_can_be_rebuilt_from_the_log(self, damage: str) -> None:
+        """Missing, damaged or ahead of the log: the index starts again at 0."""
+        path, _ = self.one(600)
+        if damage == "deleted":
+            shutil.rmtree(path / "index")
+        elif damage == "current":
+            (path / "index" / "CURRENT").write_bytes(b"garbage\n")
+        else:
+            database = plyvel.DB(str(path / "index"))
+            if damage == "ahead":
+                database.put(mark_key(0), pack_index(602))
+            else:
+                database.put(b"\xff\xff\xff\xff\xff", b"junk")
+            database.close()
+        store = LevelDBStore(path)
+        assert store.indexed_size() == 0
+        assert store.find_leaf(leaf_hash(b"entry 5"), 601) is None
+        store.index_leaves(0, [leaf_hash(leaf) for leaf in store.read_leaves(0, 601)])
+        assert store.find_leaf(leaf_hash(b"entry 5"), 601) == 5
+        store.close()
+
+    def test_the_index_compares_the_whole_hash(self) -> None:
+        """A hash that agrees in the stored 12 bytes only is not found."""
+        store, _ = self.filled(3)
+        near = leaf_hash(b"entry 2")[:12] + bytes(20)
+        assert store.find_leaf(near, 4) is None
+        store.close()
+
+    def test_a_flipped_bit_in_a_table_is_an_error_on_read(self) -> None:
+        """Checksums are verified at every read, not only by paranoid opening."""
+        store, edge = self.filled()
+        for _ in range(6):
+            edge, batch = make_batch(edge, [bytes([n]) * 40_000 for n in range(40)])
+            store.commit(batch)
+        assert isinstance(store, LevelDBStore)
+        store._log.compact_range()
+        store.close()
+        path = self.directory / str(self.made)
+        for table in (path / "log").glob("*.ldb"):
+            data = bytearray(table.read_bytes())
+            data[len(data) // 2] ^= 1
+            table.write_bytes(data)
+        with pytest.raises(StoreError):
+            LevelDBStore(path).read_leaves(0, 241)
+
+    def test_keys_only_grow(self) -> None:
+        """Every batch's keys lie above all keys before it."""
+        store, edge = self.filled()
+        assert isinstance(store, LevelDBStore)
+        last = b""
+        for count in (1, 255, 700, 3):
+            before = set(store._log.iterator(include_value=False))
+            edge, batch = make_batch(edge, entries(edge.size, edge.size + count))
+            store.commit(batch)
+            new = set(store._log.iterator(include_value=False)) - before
+            assert min(new) > last
+            last = max(new)
+        store.close()

@@ -1,0 +1,1 @@
+"""The tlog server: storage, sequencer, publisher, HTTP API and command line."""

@@ -1,0 +1,99 @@
+"""The only reader of time, and the rule that a log's time moves forward.
+
+t is whole POSIX seconds and never decreases by index. CLOCK_BOOTTIME counts suspends, so a
+machine that slept is not taken for a clock that jumped.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from tlog.errors import FatalLogError
+
+
+class Clock(Protocol):
+    """What the server knows of time."""
+
+    def wall_ms(self) -> int:
+        """POSIX time in milliseconds, as the machine's clock claims."""
+
+    def boot_s(self) -> float:
+        """Seconds since the machine started, suspends included."""
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def wall_ms(self) -> int:
+        """See Clock."""
+        return time.time_ns() // 1_000_000
+
+    def boot_s(self) -> float:
+        """See Clock."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@dataclass
+class LogTime:
+    """The time of one log; owned by its sequencer.
+
+    newest_t: t of the newest commit record (seconds). max_behind_s: how far behind it the clock
+    may be and is waited for. max_ahead_s: how far it may jump ahead of CLOCK_BOOTTIME.
+    """
+
+    clock: Clock
+    newest_t: int
+    max_behind_s: int
+    max_ahead_s: int
+
+    def __post_init__(self) -> None:
+        # Nothing tells how long the server was down: the first batch has no jump to measure.
+        self._mark: tuple[int, float] | None = None  # (wall, boot) seconds of the last batch
+        self._confirmed = False
+
+    def problem(self) -> str | None:
+        """Why nothing may be stamped now, as one sentence, or None."""
+        now = self.clock.wall_ms() // 1000
+        behind = self.newest_t - now
+        if behind <= 0:
+            self._confirmed = False
+        elif behind > self.max_behind_s and not self._confirmed:
+            return (
+                f"the clock is {behind} s behind the newest entry: set it right, "
+                "or run `tlog log confirm-clock`"
+            )
+        if self._mark is not None:
+            wall, boot = self._mark
+            ahead = (now - wall) - (self.clock.boot_s() - boot)
+            if ahead > self.max_ahead_s:
+                return (
+                    f"the clock jumped {int(ahead)} s ahead of the time that has passed since "
+                    "the last batch: set it right, or run `tlog log confirm-clock`"
+                )
+        return None
+
+    def next_t(self) -> int | None:
+        """The t of a batch made now, or None: the clock is a little behind, ask again soon.
+
+        Raises:
+            FatalLogError: there is a `problem`.
+        """
+        problem = self.problem()
+        if problem is not None:
+            raise FatalLogError(problem)
+        now = self.clock.wall_ms() // 1000
+        if now < self.newest_t:
+            return self.newest_t if self._confirmed else None
+        return now
+
+    def stamped(self, t: int) -> None:
+        """Note that a batch with t became durable."""
+        self.newest_t = t
+        self._mark = (self.clock.wall_ms() // 1000, self.clock.boot_s())
+
+    def confirm(self) -> None:
+        """An operator vouches for the clock as it stands: t stays at newest_t until it is there."""
+        self._confirmed = True
+        self._mark = (self.clock.wall_ms() // 1000, self.clock.boot_s())

@@ -1,0 +1,185 @@
+"""`control.db`: the logs and tokens of a data directory. A log exists when its row does."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from tlog.errors import ControlDatabaseError, StoreError
+from tlog.sqlite import Column, check_row, create_database, open_database, row_digest, wrapping
+from tlog.tokens import Scope, TokenRow
+
+FORMAT_VERSION = 1
+SCHEMA = """
+CREATE TABLE meta (
+    format INTEGER PRIMARY KEY,
+    heads TEXT NOT NULL,
+    digest BLOB NOT NULL
+) STRICT;
+CREATE TABLE logs (
+    name TEXT PRIMARY KEY,
+    origin TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    public INTEGER NOT NULL,
+    vkey TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    digest BLOB NOT NULL
+) STRICT;
+CREATE TABLE tokens (
+    id TEXT PRIMARY KEY,
+    token_hash BLOB NOT NULL UNIQUE,
+    scopes TEXT NOT NULL,
+    logs TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    revoked INTEGER,
+    digest BLOB NOT NULL
+) STRICT;
+"""
+
+LOG_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """A log that exists; kind is `opaque/1` or `event/1`, created POSIX seconds."""
+
+    name: str
+    origin: str
+    kind: str
+    public: bool
+    vkey: str
+    created: int
+
+
+class ControlDatabase:
+    """The rows of control.db; calls block, and are made by one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open an existing control.db.
+
+        Raises:
+            ControlDatabaseError: it is missing, damaged, or of another format.
+        """
+        try:
+            self._database = open_database(path)
+        except StoreError as error:
+            raise ControlDatabaseError(str(error)) from error
+        try:
+            self.heads = self._read_heads()
+        except BaseException:
+            self._database.close()
+            raise
+
+    @staticmethod
+    def create(path: Path, heads: Path) -> None:
+        """Make a control.db that must not be there yet; heads: the head store's directory."""
+        create_database(path, SCHEMA)
+        with wrapping(path.name):
+            database = open_database(path)
+            try:
+                _insert(database, "meta", [FORMAT_VERSION, str(heads)])
+            finally:
+                database.close()
+
+    def logs(self) -> list[LogRow]:
+        """All logs, by name."""
+        rows = []
+        for columns in self._rows("logs", "name"):
+            match columns:
+                case [str(name), str(origin), str(kind), 0 | 1 as public, str(vkey), int(created)]:
+                    rows.append(LogRow(name, origin, kind, bool(public), vkey, created))
+                case _:
+                    raise _damaged("logs")
+        return rows
+
+    def add_log(self, row: LogRow) -> None:
+        """Make a log exist, durably."""
+        _insert(
+            self._database,
+            "logs",
+            [row.name, row.origin, row.kind, int(row.public), row.vkey, row.created],
+        )
+
+    def tokens(self) -> list[TokenRow]:
+        """All tokens, by id."""
+        rows = []
+        for columns in self._rows("tokens", "id"):
+            match columns:
+                case [
+                    str(i),
+                    bytes(h),
+                    str(scopes),
+                    str(logs),
+                    int(created),
+                    int(expires),
+                    revoked,
+                ]:
+                    try:
+                        known = frozenset(Scope(scope) for scope in scopes.split())
+                    except ValueError as error:
+                        raise _damaged("tokens") from error
+                    names = frozenset(logs.split())
+                    rows.append(
+                        TokenRow(i, h, known, names, created, expires, cast("int | None", revoked))
+                    )
+                case _:
+                    raise _damaged("tokens")
+        return rows
+
+    def put_token(self, row: TokenRow) -> None:
+        """Store a token's row, new or changed, durably."""
+        _insert(
+            self._database,
+            "tokens",
+            [
+                row.id,
+                row.token_hash,
+                " ".join(sorted(row.scopes)),
+                " ".join(sorted(row.logs)),
+                row.created,
+                row.expires,
+                row.revoked,
+            ],
+        )
+
+    def close(self) -> None:
+        """Close the database; a second call does nothing."""
+        self._database.close()
+
+    def _read_heads(self) -> Path:
+        rows = list(self._rows("meta", "format"))
+        match rows:
+            case [[1, str(heads)]]:
+                return Path(heads)
+        message = f"control.db is not of format {FORMAT_VERSION}"
+        raise ControlDatabaseError(message)
+
+    def _rows(self, table: str, order: str) -> list[Sequence[Column]]:
+        """All rows of a table without their digests, each checked."""
+        try:
+            with wrapping("control.db"):
+                rows = self._database.execute(
+                    f"SELECT * FROM {table} ORDER BY {order}"  # noqa: S608 - our own names
+                ).fetchall()
+            return [list(check_row(table, row)) for row in rows]
+        except StoreError as error:
+            raise ControlDatabaseError(str(error)) from error
+
+
+def _insert(database: sqlite3.Connection, table: str, columns: Sequence[Column]) -> None:
+    marks = ", ".join("?" * (len(columns) + 1))
+    verb = "INSERT OR REPLACE" if table == "tokens" else "INSERT"
+    with wrapping("control.db"), database:
+        database.execute(
+            f"{verb} INTO {table} VALUES ({marks})",
+            [*columns, row_digest(table, columns)],
+        )
+
+
+def _damaged(table: str) -> ControlDatabaseError:
+    return ControlDatabaseError(f"a row of {table} is damaged: wrong types")

@@ -1,0 +1,207 @@
+"""Making data directories and logs. The row of control.db comes last: it alone makes a log exist.
+
+Whatever a crash leaves before that row is removed by the next creation of that name.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tlog.checkpoints import CheckpointStore
+from tlog.clock import Clock
+from tlog.control import LOG_NAME, ControlDatabase, LogRow
+from tlog.errors import AlreadyExistsError, DataDirectoryError, StoreError, UsageError
+from tlog.heads import FileHeadStore
+from tlog.lock import DirectoryLock
+from tlog.publisher import HeadWriter
+from tlog.signer import read_key, write_key
+from tlog.sqlite import wrapping
+from tlog.store.base import Batch, Store
+from tlog.store.commit_record import CommitRecord
+from tlog.store.files import sync_directory
+from tlog.tree import EMPTY_EDGE
+from tlog_proofs import (
+    KIND_EVENT,
+    KIND_OPAQUE,
+    Ed25519Signer,
+    Genesis,
+    TlogError,
+    check_origin,
+    format_genesis,
+    leaf_hash,
+    open_checkpoint,
+)
+
+DIRECTORY_MODE = 0o700
+SEED_BYTES = 32
+UNFINISHED = "control.new"
+
+
+class StoreFactory(Protocol):
+    """Opens and creates the stores of one kind; given by the composition root."""
+
+    def __call__(self, directory: Path) -> Store:
+        """Open an existing store (StoreError otherwise)."""
+
+    def create(self, directory: Path, genesis: Batch) -> Store:
+        """Make a store with its first batch, durably (StoreError otherwise)."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewLog:
+    """What a creator asks for; kind is `opaque/1` or `event/1`."""
+
+    name: str
+    origin: str
+    kind: str = KIND_OPAQUE
+    public: bool = False
+
+
+def init_directory(data_dir: Path, heads: Path | None = None) -> None:
+    """Make a data directory out of an absent or empty one; heads: where heads go if not inside.
+
+    Raises:
+        DataDirectoryError: it is not empty, or cannot be written. LockHeldError: it is in use.
+    """
+    heads_dir = (heads or data_dir / "heads").absolute()
+    try:
+        data_dir.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        _check_empty(data_dir)
+        with DirectoryLock(data_dir):
+            data_dir.chmod(DIRECTORY_MODE)
+            heads_dir.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+            (data_dir / "logs").mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+            unfinished = data_dir / UNFINISHED
+            for path in data_dir.glob(f"{UNFINISHED}*"):
+                path.unlink()
+            ControlDatabase.create(unfinished, heads_dir)
+            unfinished.rename(data_dir / "control.db")
+            for directory in (heads_dir, heads_dir.parent, data_dir, data_dir.absolute().parent):
+                sync_directory(directory)
+    except (OSError, StoreError) as error:
+        message = f"making {data_dir}: {error}"
+        raise DataDirectoryError(message) from error
+
+
+def _check_empty(data_dir: Path) -> None:
+    """Refuse a directory with anything but what an interrupted `init` leaves."""
+    for path in data_dir.iterdir():
+        leaving = path.name in ("lock", "heads", "logs") or path.name.startswith(UNFINISHED)
+        if not leaving or (path.is_dir() and any(path.iterdir())):
+            message = f"{data_dir} is not empty: it holds {path.name}"
+            raise DataDirectoryError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class LogMaker:
+    """Makes logs in one data directory, by whoever holds its lock; calls block."""
+
+    data_dir: Path
+    control: ControlDatabase
+    heads: FileHeadStore
+    stores: StoreFactory
+    clock: Clock
+
+    def create(self, new: NewLog) -> LogRow:
+        """Make a log: key, databases with the genesis, head of size 1, checkpoint, row.
+
+        Raises:
+            UsageError: a name, origin or kind that cannot be. AlreadyExistsError: taken.
+            StoreError: it could not be written; nothing exists.
+        """
+        self._check(new)
+        directory = self.data_dir / "logs" / new.name
+        self._remove_leavings(directory)
+        if self.heads.fetch(new.origin) is not None:
+            message = (
+                f"the head store has a head of {new.origin}: a log of that origin exists or "
+                "existed, and two logs must never share one"
+            )
+            raise AlreadyExistsError(message)
+        with wrapping(new.name):
+            directory.mkdir(mode=DIRECTORY_MODE)
+            signer = Ed25519Signer(new.origin, secrets.token_bytes(SEED_BYTES))
+            write_key(directory / "key", signer)
+            sync_directory(directory)
+            sync_directory(directory.parent)
+        row = self._fill(directory, new, signer)
+        self.control.add_log(row)
+        return row
+
+    def _check(self, new: NewLog) -> None:
+        if not LOG_NAME.fullmatch(new.name):
+            message = f"expected a name of [a-z0-9][a-z0-9-]{{0,62}}, got {new.name!r}"
+            raise UsageError(message)
+        if new.kind not in (KIND_OPAQUE, KIND_EVENT):
+            message = f"expected kind {KIND_OPAQUE} or {KIND_EVENT}, got {new.kind!r}"
+            raise UsageError(message)
+        try:
+            check_origin(new.origin)
+        except TlogError as error:
+            message = f"origin: {error}"
+            raise UsageError(message) from error
+        for row in self.control.logs():
+            if row.name == new.name or row.origin == new.origin:
+                message = f"log {row.name} of origin {row.origin} exists already"
+                raise AlreadyExistsError(message)
+
+    def _remove_leavings(self, directory: Path) -> None:
+        """Remove what an interrupted creation left, its head too if it is that key's size 1."""
+        if not directory.exists():
+            return
+        try:
+            signer = read_key(directory / "key")
+        except DataDirectoryError:
+            signer = None
+        if signer is not None and self._is_unborn(signer):
+            head = self.heads.fetch(signer.name)
+            if head is not None:
+                self.heads.remove(signer.name, head)
+        with wrapping(directory.name):
+            shutil.rmtree(directory)
+            sync_directory(directory.parent)
+
+    def _is_unborn(self, signer: Ed25519Signer) -> bool:
+        """Whether the head of the key's origin is that key's own size 1, and no log has it."""
+        if any(row.origin == signer.name for row in self.control.logs()):
+            return False
+        head = self.heads.fetch(signer.name)
+        try:
+            return head is not None and open_checkpoint(head, signer.verifier).size == 1
+        except TlogError:
+            return False
+
+    def _fill(self, directory: Path, new: NewLog, signer: Ed25519Signer) -> LogRow:
+        """The databases with the genesis, and the first publication by the publisher's code."""
+        created = self.clock.wall_ms() // 1000
+        vkey = signer.verifier.vkey
+        genesis = format_genesis(Genesis(new.origin, new.kind, created, (vkey,)))
+        hashes = [leaf_hash(genesis)]
+        edge, _ = EMPTY_EDGE.extend(hashes)
+        record = CommitRecord(0, 1, edge.root, created)
+        store = self.stores.create(
+            directory, Batch(record=record, leaves=[genesis], leaf_hashes=hashes)
+        )
+        try:
+            checkpoints = CheckpointStore.create(directory / "checkpoints.db")
+            try:
+                with wrapping(new.name):
+                    sync_directory(directory)
+                HeadWriter(
+                    store=store,
+                    heads=self.heads,
+                    checkpoints=checkpoints,
+                    signer=signer,
+                    clock=self.clock,
+                    edge=EMPTY_EDGE,
+                    head=None,
+                ).publish(record)
+            finally:
+                checkpoints.close()
+        finally:
+            store.close()
+        return LogRow(new.name, new.origin, new.kind, new.public, vkey, created)

@@ -1,0 +1,232 @@
+"""The host: one data directory, opened and locked, with all its logs and tokens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from types import MappingProxyType
+from typing import ParamSpec, TypeVar
+
+import structlog
+
+from tlog.budget import QueueBudget
+from tlog.clock import Clock, SystemClock
+from tlog.config import Config
+from tlog.control import ControlDatabase, LogRow
+from tlog.creation import LogMaker, NewLog, StoreFactory
+from tlog.disk import DiskWatch
+from tlog.errors import DataDirectoryError, NotFoundError, StoppingError, UsageError
+from tlog.heads import FileHeadStore
+from tlog.lock import DirectoryLock
+from tlog.log import Log, LogFacts, SharedParts
+from tlog.startup import open_log
+from tlog.tile_cache import TileCache
+from tlog.tokens import DEFAULT_LIFETIME_S, Scope, TokenRow, TokenTable, hash_token, make_token
+
+Parameters = ParamSpec("Parameters")
+Answer = TypeVar("Answer")
+_logger = structlog.get_logger("tlog.host")
+
+
+class Host:
+    """An opened data directory. Made by `open`, ended by `stop`; all fields are the loop's."""
+
+    def __init__(
+        self,
+        config: Config,
+        lock: DirectoryLock,
+        control: ControlDatabase,
+        stores: StoreFactory,
+        clock: Clock,
+    ) -> None:
+        self.config = config
+        self.control = control
+        self._lock = lock
+        self._clock = clock
+        self._stores = stores
+        self._heads = FileHeadStore(control.heads)
+        self._maker = LogMaker(config.data_dir, control, self._heads, stores, clock)
+        # control.db and creations: one call at a time.
+        self._control_thread = ThreadPoolExecutor(1, thread_name_prefix="control")
+        self._readers = ThreadPoolExecutor(config.reader_threads, thread_name_prefix="reader")
+        self._shared = SharedParts(
+            config=config,
+            clock=clock,
+            heads=self._heads,
+            budget=QueueBudget(config.queue_bytes),
+            cache=TileCache(config.tile_cache_bytes),
+            disk=DiskWatch(config),
+            readers=self._readers,
+        )
+        self.tokens = TokenTable(control.tokens(), clock)
+        self._logs: dict[str, Log] = {}
+        self._started = False
+        self._stopping = False
+        self._disk_task: asyncio.Task[None] | None = None
+
+    @classmethod
+    def open(cls, config: Config, stores: StoreFactory, clock: Clock | None = None) -> Host:
+        """Lock the directory and open control.db; `start` opens the logs. Blocks.
+
+        Raises:
+            DataDirectoryError: not a data directory: names `tlog init`.
+            LockHeldError: another process holds it. ControlDatabaseError: it is damaged.
+        """
+        path = config.data_dir / "control.db"
+        if not path.exists():
+            message = f"{config.data_dir} is no data directory: run `tlog init` first"
+            raise DataDirectoryError(message)
+        lock = DirectoryLock(config.data_dir)
+        try:
+            return cls(config, lock, ControlDatabase(path), stores, clock or SystemClock())
+        except BaseException:
+            lock.release()
+            raise
+
+    @property
+    def logs(self) -> Mapping[str, Log]:
+        """The open logs by name."""
+        return MappingProxyType(self._logs)
+
+    @property
+    def accepting(self) -> bool:
+        """Ready: start-up is over, shut-down has not begun, every log accepts appends."""
+        return (
+            self._started
+            and not self._stopping
+            and all(log.state == "ready" for log in self._logs.values())
+        )
+
+    @property
+    def stopping(self) -> bool:
+        """Shut-down has begun."""
+        return self._stopping
+
+    async def start(self) -> None:
+        """Open every log of control.db and begin its work; a log that refuses is read-only."""
+        await asyncio.to_thread(self._shared.disk.measure)
+        self._disk_task = asyncio.create_task(self._shared.disk.run())
+        if self._on_one_file_system():
+            _logger.warning(
+                "heads lie on the same file system as the data: a restored disk brings both "
+                "back; `tlog init --heads` puts them elsewhere",
+                heads=str(self.control.heads),
+            )
+        for row in await self._control_call(self.control.logs):
+            await self._open(row)
+        self._started = True
+
+    async def create_log(self, new: NewLog) -> LogFacts:
+        """Make a log and open it.
+
+        Raises:
+            UsageError, AlreadyExistsError, StoreError: as LogMaker.create.
+        """
+        self._check_running()
+        if len(self._logs) >= self.config.open_logs:
+            message = f"at most {self.config.open_logs} logs may be open in one server"
+            raise UsageError(message)
+        row = await self._control_call(self._maker.create, new)
+        await self._open(row)
+        return self._logs[row.name].facts
+
+    async def create_token(
+        self, logs: Sequence[str], scopes: Sequence[Scope], lifetime_s: int = DEFAULT_LIFETIME_S
+    ) -> str:
+        """Make a token for existing logs, durably; the returned text is kept nowhere.
+
+        Raises:
+            NotFoundError: no such log. UsageError: no log, no scope or no lifetime.
+        """
+        self._check_running()
+        if not logs or not scopes or lifetime_s < 1:
+            message = "a token needs at least one log, one scope and one second to live"
+            raise UsageError(message)
+        for name in logs:
+            self.log(name)
+        token_id, text = make_token()
+        created = self._clock.wall_ms() // 1000
+        row = TokenRow(
+            id=token_id,
+            token_hash=hash_token(text),
+            scopes=frozenset(scopes),
+            logs=frozenset(logs),
+            created=created,
+            expires=created + lifetime_s,
+        )
+        await self._control_call(self.control.put_token, row)
+        self.tokens.add(row)
+        return text
+
+    async def revoke_token(self, token_id: str) -> None:
+        """Make a token invalid, at once and durably; NotFoundError for an unknown id."""
+        self._check_running()
+        row = self.tokens.revoked(token_id)
+        # At once, whatever the disk says: a token that should be dead must not live on.
+        self.tokens.add(row)
+        await self._control_call(self.control.put_token, row)
+
+    async def confirm_clock(self, name: str) -> None:
+        """An operator vouches for the clock of a log; NotFoundError for an unknown one."""
+        self.log(name).confirm_clock()
+
+    def log(self, name: str) -> Log:
+        """The open log of that name, or NotFoundError."""
+        log = self._logs.get(name)
+        if log is None:
+            message = f"no log named {name}"
+            raise NotFoundError(message)
+        return log
+
+    def begin_stop(self) -> None:
+        """Shut-down begins: not ready, no more appends, who waits is released."""
+        self._stopping = True
+        for log in self._logs.values():
+            log.begin_stop()
+
+    async def stop(self) -> None:
+        """Commit what is queued, publish it, close everything, release the lock."""
+        self.begin_stop()
+        if self._disk_task is not None:
+            self._disk_task.cancel()
+            await asyncio.gather(self._disk_task, return_exceptions=True)
+        await asyncio.gather(*(log.stop() for log in self._logs.values()))
+        await self._control_call(self.control.close)
+        for pool in (self._control_thread, self._readers):
+            await asyncio.to_thread(pool.shutdown)
+        self._lock.release()
+
+    def halt(self) -> None:
+        """Sign nothing more, in any log: the time for shut-down is over."""
+        for log in self._logs.values():
+            log.halt()
+
+    async def _open(self, row: LogRow) -> None:
+        directory = self.config.data_dir / "logs" / row.name
+        opened = await asyncio.to_thread(open_log, row, directory, self._heads, self._stores)
+        log = Log(row, opened, self._shared)
+        self._logs[row.name] = log
+        await log.start()
+
+    def _check_running(self) -> None:
+        if self._stopping:
+            message = "the server is shutting down"
+            raise StoppingError(message)
+
+    def _on_one_file_system(self) -> bool:
+        try:
+            return self.control.heads.stat().st_dev == self.config.data_dir.stat().st_dev
+        except OSError:
+            return False
+
+    async def _control_call(
+        self,
+        call: Callable[Parameters, Answer],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Answer:
+        """Run a blocking call on control.db in its one thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._control_thread, partial(call, *args, **kwargs))

@@ -1,0 +1,368 @@
+"""One open log: its sequencer, publisher and reader behind the calls that the API makes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+
+from tlog.budget import QueueBudget
+from tlog.checkpoints import Published
+from tlog.clock import Clock, LogTime
+from tlog.config import Config
+from tlog.control import LogRow
+from tlog.disk import DiskWatch
+from tlog.errors import (
+    NotFoundError,
+    NotPublishedError,
+    ReadOnlyError,
+    StartingError,
+    StoppingError,
+    StoreError,
+    WrongKindError,
+)
+from tlog.heads import HeadStore
+from tlog.publisher import HeadWriter, Publisher
+from tlog.reader import LogReader
+from tlog.sequencer import Appended, Sequencer
+from tlog.startup import OpenedLog
+from tlog.store.base import Store
+from tlog.tile_cache import TileCache
+from tlog_proofs import EMPTY_ROOT, KIND_OPAQUE, EntryBundle, Tile, encode_base64, leaf_hash
+
+INDEX_CHUNK = 4096  # entries read at once when the index catches up
+
+Answer = TypeVar("Answer")
+_logger = structlog.get_logger("tlog.log")
+
+
+@dataclass(frozen=True, slots=True)
+class LogFacts:
+    """What may be told of a log to whoever sees it; size and root are the published ones."""
+
+    name: str
+    origin: str
+    kind: str
+    public: bool
+    vkey: str
+    size: int
+    root: bytes
+    state: str
+    reason: str | None
+
+    def as_json(self) -> dict[str, object]:
+        """The object of `GET /logs` and `tlog log show --json`."""
+        return {
+            "name": self.name,
+            "origin": self.origin,
+            "kind": self.kind,
+            "public": self.public,
+            "vkey": self.vkey,
+            "size": self.size,
+            "root": encode_base64(self.root),
+            "state": self.state,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SharedParts:
+    """What all logs of a host share."""
+
+    config: Config
+    clock: Clock
+    heads: HeadStore
+    budget: QueueBudget
+    cache: TileCache
+    disk: DiskWatch
+    readers: Executor
+
+
+class Log:
+    """An open log; all fields are owned by the event loop."""
+
+    def __init__(self, row: LogRow, opened: OpenedLog, shared: SharedParts) -> None:
+        """Take over what start-up opened; `start` begins the work."""
+        self.row = row
+        self._shared = shared
+        self._opened = opened
+        self._refusal = opened.refusal
+        self._stopping = False
+        self._indexed = False
+        self._tasks: list[asyncio.Task[None]] = []
+        # One thread commits while the other publishes.
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix=f"log-{row.name}")
+        self._sequencer: Sequencer | None = None
+        self._publisher: Publisher | None = None
+        self._writer: HeadWriter | None = None
+        self._reader: LogReader | None = None
+        if opened.store is not None and opened.edge is not None:
+            edge = opened.edge
+            self._reader = LogReader(row.name, opened.store, lambda: edge, shared.cache)
+        if opened.refusal is None:
+            self._build()
+        else:
+            self._say(opened.refusal)
+
+    @property
+    def facts(self) -> LogFacts:
+        """The log as it stands."""
+        published = self._published
+        return LogFacts(
+            name=self.row.name,
+            origin=self.row.origin,
+            kind=self.row.kind,
+            public=self.row.public,
+            vkey=self.row.vkey,
+            size=published.size if published else 0,
+            root=published.root if published else EMPTY_ROOT,
+            state=self.state,
+            reason=self.reason,
+        )
+
+    @property
+    def state(self) -> str:
+        """`ready`, `starting`, `read-only` or `stopping`."""
+        if self._stopping:
+            return "stopping"
+        if self.reason is not None:
+            return "read-only"
+        return "ready" if self._indexed else "starting"
+
+    @property
+    def reason(self) -> str | None:
+        """Why the log is read-only, as one sentence, or None."""
+        if self._refusal is not None or self._sequencer is None:
+            return self._refusal
+        return self._sequencer.refusal
+
+    @property
+    def published(self) -> Published:
+        """The checkpoint that is served; NotPublishedError when none can be read."""
+        published = self._published
+        if published is None:
+            message = "no published checkpoint can be read"
+            raise NotPublishedError(message)
+        return published
+
+    async def start(self) -> None:
+        """Begin to publish, bring the index up to date, then take appends. Returns at once."""
+        if self._sequencer is not None and self._publisher is not None:
+            store = self._opened.store
+            self._indexed = store is not None and store.indexed_size() >= self._sequencer.edge.size
+            self._spawn(self._publisher.run())
+            self._spawn(self._index_then_sequence(self._sequencer))
+
+    async def append(self, entries: Sequence[bytes]) -> Appended:
+        """Make raw entries durable, all or none, in one batch.
+
+        Raises:
+            SubmissionError: one of its kinds says why not.
+        """
+        if self.row.kind != KIND_OPAQUE:
+            message = f"the log takes no raw entries: it is of kind {self.row.kind}"
+            raise WrongKindError(message)
+        if self._stopping:
+            message = "the server is shutting down"
+            raise StoppingError(message)
+        if self.reason is not None or self._sequencer is None:
+            raise ReadOnlyError(self.reason or "the log is read-only")
+        if not self._indexed:
+            message = "the log is starting: its index is being brought up to date"
+            raise StartingError(message)
+        self._shared.disk.check()
+        return await self._sequencer.append(entries)
+
+    async def wait_published(self, size: int, timeout_s: float) -> Published | None:
+        """The first checkpoint served that covers size; None on time-out or at shut-down."""
+        if self._publisher is None:
+            return None
+        return await self._publisher.wait(size, timeout_s)
+
+    async def read_tile(self, tile: Tile) -> bytes:
+        """The tile's bytes; NotPublishedError beyond the published size."""
+        return await self._read(lambda reader, size: reader.tile(tile, size))
+
+    async def read_bundle(self, bundle: EntryBundle) -> bytes:
+        """The bundle's bytes; NotPublishedError beyond the published size."""
+        return await self._read(lambda reader, size: reader.bundle(bundle, size))
+
+    async def read_entry(self, index: int) -> bytes:
+        """The entry's bytes; NotPublishedError beyond the published size."""
+        return await self._read(lambda reader, size: reader.entry(index, size))
+
+    async def inclusion(self, index: int, size: int) -> tuple[bytes, tuple[bytes, ...]]:
+        """Leaf hash and inclusion proof (32-byte hashes) in the tree of size.
+
+        Raises:
+            OutOfRangeError: index >= size. NotPublishedError: size beyond the published one.
+        """
+        return await self._read(lambda reader, served: reader.inclusion(index, size, served))
+
+    async def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
+        """The consistency proof between two sizes; errors as inclusion."""
+        return await self._read(lambda reader, served: reader.consistency(old, new, served))
+
+    async def find_leaf(self, leaf_hash: bytes) -> int:
+        """An index at which the leaf hash stands; NotFoundError when there is none."""
+        return await self._read(lambda reader, size: reader.find(leaf_hash, size))
+
+    async def checkpoint_at(self, size: int) -> bytes:
+        """The note of the stored published checkpoint of exactly that size, or NotFoundError."""
+        checkpoints = self._opened.checkpoints
+        if checkpoints is None:
+            message = "the stored checkpoints cannot be read"
+            raise StoreError(message)
+        loop = asyncio.get_running_loop()
+        published = await loop.run_in_executor(self._shared.readers, checkpoints.at, size)
+        if published is None or published.size > self.published.size:
+            message = f"no checkpoint of size {size} was published"
+            raise NotFoundError(message)
+        return published.note
+
+    def confirm_clock(self) -> None:
+        """An operator vouches for the clock; NotFoundError for a log that is not running."""
+        if self._sequencer is None:
+            message = f"{self.row.name} is read-only for another reason: {self._refusal}"
+            raise NotFoundError(message)
+        self._sequencer.confirm_clock()
+
+    def begin_stop(self) -> None:
+        """Take no more appends and release who waits for a publication."""
+        self._stopping = True
+        if self._publisher is not None:
+            self._publisher.release_waiters()
+
+    async def stop(self) -> None:
+        """Commit what is queued, publish it, close the files. After begin_stop."""
+        self.begin_stop()
+        if self._sequencer is not None and self._publisher is not None and self._tasks:
+            publishing, sequencing = self._tasks
+            self._sequencer.stop()
+            await asyncio.gather(sequencing, return_exceptions=True)
+            self._publisher.stop()
+            await asyncio.gather(publishing, return_exceptions=True)
+        await asyncio.get_running_loop().run_in_executor(None, self._close)
+
+    def halt(self) -> None:
+        """Sign nothing more, whatever is under way: the time for shut-down is over."""
+        if self._writer is not None:
+            self._writer.halted = True
+
+    @property
+    def _published(self) -> Published | None:
+        return self._publisher.published if self._publisher else self._opened.published
+
+    def _build(self) -> None:
+        opened, shared = self._opened, self._shared
+        if (
+            opened.store is None
+            or opened.checkpoints is None
+            or opened.newest is None
+            or opened.edge is None
+            or opened.signer is None
+            or opened.published is None
+        ):
+            message = "start-up gave no reason to refuse, yet a part is missing"
+            raise AssertionError(message)
+        self._writer = HeadWriter(
+            store=opened.store,
+            heads=shared.heads,
+            checkpoints=opened.checkpoints,
+            signer=opened.signer,
+            clock=shared.clock,
+            edge=opened.edge,
+            head=opened.head,
+        )
+        self._publisher = Publisher(
+            writer=self._writer,
+            published=opened.published,
+            newest=opened.newest,
+            interval_s=shared.config.publish_interval_s,
+            executor=self._threads,
+            on_fatal=self._break,
+        )
+        sequencer = Sequencer(
+            store=opened.store,
+            edge=opened.edge,
+            log_time=LogTime(
+                shared.clock,
+                opened.newest.t,
+                shared.config.clock_wait_s,
+                shared.config.clock_jump_s,
+            ),
+            budget=shared.budget,
+            config=shared.config,
+            writer=self._threads,
+            on_commit=self._publisher.committed,
+            on_fatal=self._break,
+        )
+        self._sequencer = sequencer
+        self._reader = LogReader(self.row.name, opened.store, lambda: sequencer.edge, shared.cache)
+
+    async def _index_then_sequence(self, sequencer: Sequencer) -> None:
+        try:
+            await self._catch_up(self._opened.store, sequencer.edge.size)
+        except StoreError as error:
+            self._break(f"the index cannot be brought up to date ({error}): restart the server")
+            return
+        self._indexed = True
+        await sequencer.run()
+
+    async def _catch_up(self, store: Store | None, size: int) -> None:
+        """Index what a crash left out, or all when the index had to be dropped."""
+        if store is None:
+            return
+        loop = asyncio.get_running_loop()
+        while (mark := store.indexed_size()) < size and not self._stopping:
+            await loop.run_in_executor(
+                self._threads, _index_chunk, store, mark, min(mark + INDEX_CHUNK, size)
+            )
+
+    async def _read(self, read: Callable[[LogReader, int], Answer]) -> Answer:
+        """Run a blocking read in a reader thread, with the size that is published now."""
+        if self._reader is None:
+            message = f"the log's databases cannot be read: {self._refusal}"
+            raise StoreError(message)
+        size = self.published.size
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._shared.readers, read, self._reader, size)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A task that ended by a bug makes the log read-only: nothing may go on half alive."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._break(f"an internal error ({type(error).__name__}): restart the server")
+
+    def _break(self, reason: str) -> None:
+        """Fail-stop: nothing is appended or signed any more, until a restart."""
+        if self._refusal is None:
+            self._refusal = reason
+            self._say(reason)
+        if self._sequencer is not None:
+            self._sequencer.fail(self._refusal)
+        if self._publisher is not None:
+            self._publisher.fail()
+        self.halt()
+
+    def _say(self, reason: str) -> None:
+        _logger.error("log is read-only", log=self.row.name, reason=reason)
+
+    def _close(self) -> None:
+        self._threads.shutdown(wait=True)
+        if self._opened.store is not None:
+            self._opened.store.close()
+        if self._opened.checkpoints is not None:
+            self._opened.checkpoints.close()
+
+
+def _index_chunk(store: Store, start: int, end: int) -> None:
+    store.index_leaves(start, [leaf_hash(leaf) for leaf in store.read_leaves(start, end)])

@@ -1,0 +1,256 @@
+"""The sequencer: the one writer of a log, with group commit and no timer.
+
+While one batch becomes durable the next one gathers; a lone append goes at once. An append that
+was queued is committed whether or not its client still waits. Any storage error stops the log
+for good (fail-stop): what it left behind is for start-up to find out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from tlog.budget import QueueBudget
+from tlog.clock import LogTime
+from tlog.config import Config
+from tlog.errors import (
+    BatchTooLargeError,
+    EmptyBatchError,
+    EntryTooLargeError,
+    FatalLogError,
+    OutcomeUnknownError,
+    ReadOnlyError,
+    StoppingError,
+    StoreError,
+)
+from tlog.store.base import Batch, Store
+from tlog.store.commit_record import CommitRecord
+from tlog.tree import RightEdge
+from tlog_proofs import MAX_ENTRY_BYTES, leaf_hash
+
+CLOCK_POLL_S = 0.05
+# Beside its bytes a waiting entry costs objects; counted so that empty entries are bounded too.
+ENTRY_OVERHEAD_BYTES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where a request's entries stand: [first_index, first_index + len(leaf_hashes))."""
+
+    first_index: int
+    leaf_hashes: tuple[bytes, ...]
+
+    @property
+    def size(self) -> int:
+        """The tree size that covers all of them."""
+        return self.first_index + len(self.leaf_hashes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Submission:
+    entries: tuple[bytes, ...]
+    entry_bytes: int
+    queued_bytes: int
+    done: asyncio.Future[Appended]
+
+
+class Sequencer:
+    """Takes appends in order and commits them in batches.
+
+    All fields are owned by the event loop. The store is written by one call at a time, in the
+    writer thread; no two batches are ever under way together.
+    """
+
+    def __init__(  # noqa: PLR0913 - the composition root names each part
+        self,
+        *,
+        store: Store,
+        edge: RightEdge,
+        log_time: LogTime,
+        budget: QueueBudget,
+        config: Config,
+        writer: Executor,
+        on_commit: Callable[[CommitRecord], None],
+        on_fatal: Callable[[str], None],
+    ) -> None:
+        """Start from edge, the stored tree; `run` does the work until `stop`."""
+        self._store = store
+        self.edge = edge
+        self._log_time = log_time
+        self._budget = budget
+        self._config = config
+        self._writer = writer
+        self._on_commit = on_commit
+        self._on_fatal = on_fatal
+        self._queue: deque[_Submission] = deque()
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._fatal: str | None = None
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the log takes no entries now, as one sentence, or None."""
+        return self._fatal or self._log_time.problem()
+
+    def confirm_clock(self) -> None:
+        """An operator vouches for the clock as it stands."""
+        self._log_time.confirm()
+
+    def fail(self, reason: str) -> None:
+        """Stop for good: refuse new entries, answer those that wait (none of them was written)."""
+        if self._fatal is None:
+            self._fatal = reason
+            self._refuse_queue(reason)
+            self._wake.set()
+
+    async def append(self, entries: Sequence[bytes]) -> Appended:
+        """Queue entries, all or none in one batch, and wait until they are durable.
+
+        Cancelling the wait does not take them back.
+
+        Raises:
+            SubmissionError: not taken, or OutcomeUnknownError: taken, and the commit failed.
+        """
+        submission = self._submission(entries)
+        self._budget.take(submission.queued_bytes)
+        self._queue.append(submission)
+        self._wake.set()
+        return await asyncio.shield(submission.done)
+
+    async def run(self) -> None:
+        """Commit what is queued until `stop` was called and the queue is empty, or a failure."""
+        while self._fatal is None:
+            if self._queue:
+                await self._commit_next()
+            elif self._stopping:
+                return
+            else:
+                self._wake.clear()
+                await self._wake.wait()
+
+    def stop(self) -> None:
+        """Take nothing more; `run` returns when what is queued is durable."""
+        self._stopping = True
+        self._wake.set()
+
+    def _submission(self, entries: Sequence[bytes]) -> _Submission:
+        if self._stopping:
+            message = "the server is shutting down"
+            raise StoppingError(message)
+        refusal = self.refusal
+        if refusal is not None:
+            raise ReadOnlyError(refusal)
+        if not entries:
+            message = "a batch needs at least one entry"
+            raise EmptyBatchError(message)
+        if len(entries) > self._config.commit_entries:
+            message = f"at most {self._config.commit_entries} entries a batch, got {len(entries)}"
+            raise BatchTooLargeError(message)
+        for number, entry in enumerate(entries):
+            if len(entry) > MAX_ENTRY_BYTES:
+                message = (
+                    f"entry {number} has {len(entry)} bytes, at most {MAX_ENTRY_BYTES} are taken"
+                )
+                raise EntryTooLargeError(message)
+        entry_bytes = sum(map(len, entries))
+        if entry_bytes > self._config.commit_bytes:
+            message = f"at most {self._config.commit_bytes} bytes a batch, got {entry_bytes}"
+            raise BatchTooLargeError(message)
+        return _Submission(
+            entries=tuple(entries),
+            entry_bytes=entry_bytes,
+            queued_bytes=entry_bytes + ENTRY_OVERHEAD_BYTES * len(entries),
+            done=asyncio.get_running_loop().create_future(),
+        )
+
+    async def _commit_next(self) -> None:
+        """Make one batch of the queue's head durable and answer it."""
+        t = await self._next_t()
+        if t is None or not self._queue:
+            return
+        batch_of = self._take()
+        entries = [entry for submission in batch_of for entry in submission.entries]
+        try:
+            loop = asyncio.get_running_loop()
+            edge, batch = await loop.run_in_executor(
+                self._writer, self._write, self.edge, entries, t
+            )
+        except StoreError as error:
+            self._break(batch_of, f"a commit failed ({error}): restart the server")
+            return
+        except BaseException:
+            # A bug or a cancelled task: the thread may still be writing, so nothing is known.
+            self._break(batch_of, "a commit was interrupted: restart the server")
+            raise
+        self.edge = edge
+        self._log_time.stamped(t)
+        self._on_commit(batch.record)
+        index = batch.record.first_index
+        for submission in batch_of:
+            start = index - batch.record.first_index
+            hashes = tuple(batch.leaf_hashes[start : start + len(submission.entries)])
+            self._answer(submission, Appended(index, hashes))
+            index += len(submission.entries)
+
+    async def _next_t(self) -> int | None:
+        """The t of the next batch; None when the clock made the queue be refused."""
+        while True:
+            try:
+                t = self._log_time.next_t()
+            except FatalLogError as error:
+                self._refuse_queue(str(error))
+                return None
+            if t is not None:
+                return t
+            await asyncio.sleep(CLOCK_POLL_S)
+
+    def _take(self) -> list[_Submission]:
+        """The submissions of the next batch, within the bounds of one commit."""
+        taken = [self._queue.popleft()]
+        count = len(taken[0].entries)
+        size = taken[0].entry_bytes
+        while self._queue:
+            count += len(self._queue[0].entries)
+            size += self._queue[0].entry_bytes
+            if count > self._config.commit_entries or size > self._config.commit_bytes:
+                break
+            taken.append(self._queue.popleft())
+        return taken
+
+    def _write(self, edge: RightEdge, entries: list[bytes], t: int) -> tuple[RightEdge, Batch]:
+        """Hash, extend and commit; runs in the writer thread."""
+        leaf_hashes = [leaf_hash(entry) for entry in entries]
+        extended, tiles = edge.extend(leaf_hashes)
+        record = CommitRecord(edge.size, extended.size, extended.root, t)
+        batch = Batch(record=record, leaves=entries, leaf_hashes=leaf_hashes, tiles=tiles)
+        self._store.commit(batch)
+        self._store.index_leaves(edge.size, leaf_hashes)
+        return extended, batch
+
+    def _break(self, batch_of: list[_Submission], reason: str) -> None:
+        """Fail-stop: the batch's outcome is open, what waits behind it was not written."""
+        for submission in batch_of:
+            self._answer(
+                submission,
+                OutcomeUnknownError("the commit failed: the entries may or may not stand"),
+            )
+        self.fail(reason)
+        self._on_fatal(reason)
+
+    def _refuse_queue(self, reason: str) -> None:
+        while self._queue:
+            self._answer(self._queue.popleft(), ReadOnlyError(reason))
+
+    def _answer(self, submission: _Submission, outcome: Appended | Exception) -> None:
+        self._budget.give_back(submission.queued_bytes)
+        if submission.done.cancelled():
+            return
+        if isinstance(outcome, Appended):
+            submission.done.set_result(outcome)
+        else:
+            submission.done.set_exception(outcome)
+            # A client that left must not turn a refusal into a warning about a lost exception.
+            submission.done.exception()

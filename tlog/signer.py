@@ -1,0 +1,50 @@
+"""The log key on disk: one line, mode 0600, refused otherwise."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from tlog.errors import DataDirectoryError
+from tlog_proofs import Ed25519Signer, TlogError, parse_signer_key
+
+KEY_MODE = 0o600
+MAX_KEY_BYTES = 1024
+
+
+def write_key(path: Path, signer: Ed25519Signer) -> None:
+    """Write a new key file `PRIVATE+KEY+...` LF, its bytes durable (OSError as it comes)."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, KEY_MODE)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(signer.text.encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_key(path: Path) -> Ed25519Signer:
+    """The signer of a key file.
+
+    Raises:
+        DataDirectoryError: missing, open to others, or not one well-formed line. No message
+            holds any of the file's bytes.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError as error:
+        message = f"the log key {path.name} cannot be opened: {error.strerror}"
+        raise DataDirectoryError(message) from error
+    with os.fdopen(descriptor, "rb") as file:
+        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        if mode & 0o077:
+            message = f"the log key {path.name} has mode {mode:04o}, expected 0600"
+            raise DataDirectoryError(message)
+        data = file.read(MAX_KEY_BYTES + 1)
+    if len(data) > MAX_KEY_BYTES or not data.endswith(b"\n"):
+        message = f"the log key {path.name} is not one line"
+        raise DataDirectoryError(message)
+    try:
+        return parse_signer_key(data[:-1].decode("ascii"))
+    except (TlogError, UnicodeDecodeError):
+        message = f"the log key {path.name} is not a PRIVATE+KEY line"
+        raise DataDirectoryError(message) from None

@@ -1,0 +1,96 @@
+"""SQLite as tlog uses it: never created by accident, synced in full, every row with a digest.
+
+SQLite has no page checksums: so each row carries the SHA-256 of the deterministic CBOR of
+`[table, column, ...]` in its last column, and is checked at every read (spec/control-db.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from tlog.errors import StoreError
+from tlog_proofs import encode_cbor
+
+Column = str | int | bytes | None
+
+
+def create_database(path: Path, schema: str) -> None:
+    """Make a database that must not be there yet; the caller makes its name durable.
+
+    Raises:
+        StoreError: it is there already, or cannot be written.
+    """
+    if path.exists():
+        message = f"{path.name} exists already"
+        raise StoreError(message)
+    with wrapping(path.name):
+        connection = _connect(path, "rwc")
+        try:
+            connection.executescript(schema)
+            connection.commit()
+        finally:
+            connection.close()
+    path.chmod(0o600)
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """Open an existing database for reading and writing (WAL, synchronous FULL).
+
+    Raises:
+        StoreError: it is missing or cannot be read.
+    """
+    with wrapping(path.name):
+        return _connect(path, "rw")
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?mode={mode}", uri=True, check_same_thread=False
+    )
+    try:
+        connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def wrapping(name: str) -> Iterator[None]:
+    """Turn SQLite's and the file system's errors into StoreError, naming the database."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        message = f"{name}: {error}"
+        raise StoreError(message) from error
+
+
+def row_digest(table: str, columns: Sequence[Column]) -> bytes:
+    """The digest (32 bytes) of a row's columns without the digest itself."""
+    return hashlib.sha256(encode_cbor([table, *columns])).digest()
+
+
+def check_row(table: str, row: Sequence[Column]) -> Sequence[Column]:
+    """The columns of a row whose last column is their digest.
+
+    Raises:
+        StoreError: the digest does not fit: the row is damaged.
+    """
+    *columns, digest = row
+    try:
+        expected = row_digest(table, columns)
+    except Exception as error:  # a damaged row may hold a type that has no encoding
+        message = f"a row of {table} is damaged: {type(error).__name__}"
+        raise StoreError(message) from error
+    if digest != expected:
+        message = f"a row of {table} is damaged: its digest does not fit"
+        raise StoreError(message)
+    return columns

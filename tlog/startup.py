@@ -1,0 +1,205 @@
+"""Opening a log: everything that must agree before the first signature, a sentence each.
+
+A log that does not agree is read-only, never repaired: it stays readable up to its newest stored
+checkpoint, and the sentence says which of its states is which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tlog.checkpoints import CheckpointStore, Published
+from tlog.control import LogRow
+from tlog.errors import DataDirectoryError, FatalLogError, StoreError
+from tlog.heads import HeadStore
+from tlog.signer import read_key
+from tlog.store.base import Store
+from tlog.store.commit_record import CommitRecord
+from tlog.tree import RightEdge, load_right_edge
+from tlog_proofs import (
+    MAX_SIZE,
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    Ed25519Signer,
+    SignedCheckpoint,
+    TlogError,
+    open_checkpoint,
+    parse_genesis,
+    parse_vkey,
+    subtree_root_in_tile,
+    tree_root,
+)
+
+OpenStore = Callable[[Path], Store]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedLog:
+    """What could be opened of a log; refusal says why it must not sign, None when it may."""
+
+    store: Store | None
+    checkpoints: CheckpointStore | None
+    published: Published | None
+    newest: CommitRecord | None
+    edge: RightEdge | None
+    signer: Ed25519Signer | None
+    head: bytes | None
+    refusal: str | None
+
+
+@dataclass(slots=True)
+class _Parts:
+    """The parts as they are found, so that those found stay open when another one is wrong."""
+
+    store: Store | None = None
+    checkpoints: CheckpointStore | None = None
+    newest: CommitRecord | None = None
+    edge: RightEdge | None = None
+    signer: Ed25519Signer | None = None
+    head: bytes | None = None
+
+
+def open_log(row: LogRow, directory: Path, heads: HeadStore, open_store: OpenStore) -> OpenedLog:
+    """Open a log of control.db and hold its states against each other. Blocks.
+
+    What is wrong on disk is never raised: it goes into `refusal`.
+    """
+    parts = _Parts()
+    try:
+        _open_parts(parts, row, directory, heads, open_store)
+        refusal = None
+    except (StoreError, FatalLogError, DataDirectoryError) as error:
+        refusal = str(error)
+    return OpenedLog(
+        store=parts.store,
+        checkpoints=parts.checkpoints,
+        published=_readable(parts),
+        newest=parts.newest,
+        edge=parts.edge,
+        signer=parts.signer,
+        head=parts.head,
+        refusal=refusal,
+    )
+
+
+def _open_parts(
+    parts: _Parts, row: LogRow, directory: Path, heads: HeadStore, open_store: OpenStore
+) -> None:
+    parts.checkpoints = CheckpointStore(directory / "checkpoints.db")
+    parts.head = heads.fetch(row.origin)
+    parts.store = open_store(directory)
+    parts.newest = parts.store.newest_commit()
+    parts.edge = load_right_edge(parts.store, parts.newest.size)
+    if parts.edge.root != parts.newest.root:
+        message = (
+            f"the stored tree of size {parts.newest.size} has the root {parts.edge.root.hex()}, "
+            f"its commit record says {parts.newest.root.hex()}: the database is damaged"
+        )
+        raise FatalLogError(message)
+    parts.signer = read_key(directory / "key")
+    _check_key(parts.store, row, parts.signer)
+    _check_head(parts.store, parts.edge, row, parts.head)
+    _check_checkpoints(parts.checkpoints, open_head(row, parts.head))
+
+
+def _check_key(store: Store, row: LogRow, signer: Ed25519Signer) -> None:
+    """The key on disk is the one that the log was created with."""
+    try:
+        genesis = parse_genesis(store.read_leaf(0))
+    except TlogError as error:
+        message = f"entry 0 is no genesis: {error}"
+        raise FatalLogError(message) from error
+    if (genesis.origin, genesis.kind) != (row.origin, row.kind):
+        message = (
+            f"the genesis is of {genesis.origin} ({genesis.kind}), "
+            f"control.db says {row.origin} ({row.kind}): this is another log's database"
+        )
+        raise FatalLogError(message)
+    vkey = signer.verifier.vkey
+    if vkey not in genesis.vkeys:
+        message = f"the key file is for {vkey}, which is not in the genesis"
+        raise FatalLogError(message)
+    if vkey != row.vkey:
+        message = f"the key file is for {vkey}, control.db says {row.vkey}"
+        raise FatalLogError(message)
+
+
+def open_head(row: LogRow, head: bytes | None) -> SignedCheckpoint:
+    """The stored head, its signature verified.
+
+    Raises:
+        FatalLogError: there is none, or it is not one of this log.
+    """
+    if head is None:
+        message = (
+            "the head store has no head of this log, and every log has one: "
+            "bring heads/ back, or start a new log"
+        )
+        raise FatalLogError(message)
+    try:
+        return open_checkpoint(head, parse_vkey(row.vkey))
+    except TlogError as error:
+        message = f"the stored head is not one of this log: {error}"
+        raise FatalLogError(message) from error
+
+
+def _check_head(store: Store, edge: RightEdge, row: LogRow, stored: bytes | None) -> None:
+    """The tree holds the head: at least as large, and with that root at its size."""
+    head = open_head(row, stored)
+    if head.size > edge.size:
+        message = (
+            f"the database has {edge.size} entries, but a head of size {head.size} was signed: "
+            "the database is an older copy; bring the newest one back"
+        )
+        raise FatalLogError(message)
+    root = edge.root if head.size == edge.size else root_at(store, edge, head.size)
+    if root != head.root:
+        message = (
+            f"at size {head.size} the database has the root {root.hex()}, "
+            f"the signed head says {head.root.hex()}: the database holds another history"
+        )
+        raise FatalLogError(message)
+
+
+def _check_checkpoints(checkpoints: CheckpointStore, head: SignedCheckpoint) -> None:
+    """The newest stored checkpoint is not ahead of the head and not of another tree."""
+    newest = checkpoints.newest(MAX_SIZE)
+    if newest is None:
+        message = "checkpoints.db holds no checkpoint, and every log has one: it is damaged"
+        raise FatalLogError(message)
+    if newest.size > head.size:
+        message = (
+            f"a checkpoint of size {newest.size} was published, the head store has {head.size}: "
+            "the head store is an older copy; bring the newest one back"
+        )
+        raise FatalLogError(message)
+    if newest.size == head.size and newest.root != head.root:
+        message = f"checkpoints.db and the head store differ at size {head.size}"
+        raise FatalLogError(message)
+
+
+def root_at(store: Store, edge: RightEdge, size: int) -> bytes:
+    """The root of the first `size` entries, size <= edge.size, from stored tiles and the edge."""
+
+    def read_subtree(start: int, end: int) -> bytes:
+        level, height = divmod((end - start).bit_length() - 1, TILE_HEIGHT)
+        index, offset = divmod(start >> (TILE_HEIGHT * level), TILE_WIDTH)
+        tile = edge.partial_tile(level, index) or store.read_tile(level, index)
+        if tile is None:
+            message = f"tile {level}/{index} is missing"
+            raise StoreError(message)
+        return subtree_root_in_tile(tile, offset, 1 << height)
+
+    return tree_root(size, read_subtree)
+
+
+def _readable(parts: _Parts) -> Published | None:
+    """The newest stored checkpoint that is not above what the store holds."""
+    if parts.checkpoints is None or parts.newest is None:
+        return None
+    try:
+        return parts.checkpoints.newest(parts.newest.size)
+    except StoreError:
+        return None

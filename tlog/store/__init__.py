@@ -1,0 +1,1 @@
+"""Where a log's rows live: one contract (base), its stores, one conformance suite."""

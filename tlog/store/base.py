@@ -1,0 +1,118 @@
+"""The contract of a log's store, in full: what a store promises, whoever keeps the bytes.
+
+One store holds one log. It is opened by one process, and one thread at a time writes to it
+(`commit`, `index_leaves`, the bodies' calls); reads may come from any thread at any time.
+
+Promises of every store (tests/store/conformance.py holds each of them):
+
+1. Order. `commit` makes the bodies of the batch durable, then in one atomic durable step its
+   leaves, its full tiles and its commit record, and only then returns. The index is written
+   after that and need not be durable.
+2. All or nothing. After any interruption the log holds whole batches only, and its newest row
+   is the commit record of the newest one.
+3. Nothing is overwritten. A batch starts at the size of the newest commit record.
+4. Fail-stop. A write that raised leaves the outcome open: the same store object refuses every
+   later write. Opening the store again is the only recovery.
+5. Reads are checked. A row whose checksum fails raises StoreError; it is never answered.
+6. Bodies. A body lies in the month (UTC) of its batch's t. A month is made only when the
+   newest t lies in an earlier month; otherwise a missing one is an error. Bodies at or beyond
+   the size are removed when the store is opened.
+7. The index is derived. Missing, damaged or ahead of the log, it is dropped and built again
+   from the log, from nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tlog.store.commit_record import CommitRecord
+from tlog_proofs import TILE_HEIGHT, TILE_WIDTH
+
+MAX_TILE_LEVEL = 7  # a size below 2**63 has no full tile above level 6
+
+
+@dataclass(frozen=True, slots=True)
+class FullTile:
+    """A full tile: `data` is 8,192 bytes, 256 hashes of `level`, at tile `index`."""
+
+    level: int
+    index: int
+    data: bytes
+
+    @property
+    def last_index(self) -> int:
+        """The log index of the last entry under the tile: where its row stands."""
+        return last_index_of_tile(self.level, self.index)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One commit: entries [record.first_index, record.size) and what they complete.
+
+    leaves and leaf_hashes are parallel; bodies too (None for an entry without one), or empty
+    when no entry of the batch has a body.
+    """
+
+    record: CommitRecord
+    leaves: Sequence[bytes]
+    leaf_hashes: Sequence[bytes]
+    tiles: Sequence[FullTile] = ()
+    bodies: Sequence[bytes | None] = ()
+
+
+class Store(Protocol):
+    """One log's rows. Every call may raise StoreError and does blocking I/O."""
+
+    def newest_commit(self) -> CommitRecord:
+        """The commit record that is the last row of the log.
+
+        Raises:
+            StoreError: the log holds no row, or its last row is none.
+        """
+
+    def commit(self, batch: Batch) -> None:
+        """Make the batch durable (promises 1 to 4).
+
+        Raises:
+            StoreError: the outcome is open; the store takes no further write.
+        """
+
+    def index_leaves(self, first_index: int, leaf_hashes: Sequence[bytes]) -> None:
+        """Enter the hashes of entries [first_index, first_index + len) in the index.
+
+        first_index is the index's mark. Of equal hashes the lowest index stays findable.
+        """
+
+    def indexed_size(self) -> int:
+        """The mark: entries [0, mark) are in the index. At most the log's size."""
+
+    def find_leaf(self, leaf_hash: bytes, size: int) -> int | None:
+        """An index below size at which that leaf hash stands, or None."""
+
+    def read_leaf(self, index: int) -> bytes:
+        """The entry at index."""
+
+    def read_leaves(self, start: int, end: int) -> list[bytes]:
+        """The entries [start, end), all of them."""
+
+    def read_tile(self, level: int, index: int) -> bytes | None:
+        """The 8,192 bytes of a full tile, None while it is not full."""
+
+    def read_body(self, index: int, t: int) -> bytes | None:
+        """The body at index, None if erased or pruned; t (seconds, the leaf's) names the month."""
+
+    def months(self) -> tuple[str, ...]:
+        """The months (YYYY-MM, UTC) that hold bodies, ascending."""
+
+    def drop_month(self, month: str) -> None:
+        """Remove all bodies of a month at once."""
+
+    def close(self) -> None:
+        """Release the files; further calls raise StoreError. A second call does nothing."""
+
+
+def last_index_of_tile(level: int, index: int) -> int:
+    """The last log index under full tile (level, index): (index + 1) * 256**(level + 1) - 1."""
+    return (index + 1) * (TILE_WIDTH << (TILE_HEIGHT * level)) - 1

@@ -1,0 +1,129 @@
+"""The commit record: the last row of every batch, and so of the whole log.
+
+Deterministic CBOR `[1, first index, size, root, t, key week / null,
+[[index, id MAC, bytes MAC], ...], [[index, emitter handle, sequence], ...]]`
+(spec/store.md, commit record).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tlog.errors import StoreError
+from tlog_proofs import HASH_SIZE, MAX_SIZE, TlogError, decode_cbor, encode_cbor
+
+RECORD_VERSION = 1
+MAC_BYTES = 16
+MAX_HANDLE_BYTES = 64
+# 4,096 entries a commit, each at most one id and one emitter row, stay far below this.
+MAX_RECORD_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class IdRow:
+    """One idempotency id of a batch: MACs of 16 bytes, never the id itself."""
+
+    index: int
+    id_mac: bytes
+    bytes_mac: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EmitterRow:
+    """One signed event of a batch: the emitter's handle and its sequence."""
+
+    index: int
+    handle: bytes
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRecord:
+    """What one batch made of the log.
+
+    first_index: index of the batch's first entry; size: tree size after it; root: 32 bytes;
+    t: POSIX seconds, never lower than the record before; key_week: week of the key of the
+    id MACs, None without ids.
+    """
+
+    first_index: int
+    size: int
+    root: bytes
+    t: int
+    key_week: int | None = None
+    ids: tuple[IdRow, ...] = ()
+    emitters: tuple[EmitterRow, ...] = ()
+
+
+def format_commit_record(record: CommitRecord) -> bytes:
+    """The stored bytes of a record; the inverse of parse_commit_record."""
+    return encode_cbor(
+        [
+            RECORD_VERSION,
+            record.first_index,
+            record.size,
+            record.root,
+            record.t,
+            record.key_week,
+            [[row.index, row.id_mac, row.bytes_mac] for row in record.ids],
+            [[row.index, row.handle, row.sequence] for row in record.emitters],
+        ]
+    )
+
+
+def parse_commit_record(data: bytes) -> CommitRecord:
+    """The record that was stored.
+
+    Raises:
+        StoreError: not the deterministic encoding of a well-formed record.
+    """
+    try:
+        value = decode_cbor(data, max_bytes=MAX_RECORD_BYTES)
+    except TlogError as error:
+        message = f"commit record: {error}"
+        raise StoreError(message) from error
+    match value:
+        case [1, int(first), int(size), bytes(root), int(t), week, list(ids), list(emitters)]:
+            pass
+        case _:
+            message = "commit record: expected version 1 and eight fields"
+            raise StoreError(message)
+    _check(0 <= first < size <= MAX_SIZE, f"expected first index < size, got {first}, {size}")
+    _check(len(root) == HASH_SIZE, f"expected a root of 32 bytes, got {len(root)}")
+    _check(0 <= t <= MAX_SIZE, f"expected t in seconds, got {t}")
+    _check(week is None or (type(week) is int and week >= 0), "key week is not a number")
+    return CommitRecord(
+        first_index=first,
+        size=size,
+        root=root,
+        t=t,
+        key_week=week,
+        ids=tuple(_id_row(row, first, size) for row in ids),
+        emitters=tuple(_emitter_row(row, first, size) for row in emitters),
+    )
+
+
+def _id_row(row: object, first: int, size: int) -> IdRow:
+    match row:
+        case [int(index), bytes(id_mac), bytes(bytes_mac)] if (
+            first <= index < size and len(id_mac) == len(bytes_mac) == MAC_BYTES
+        ):
+            return IdRow(index, id_mac, bytes_mac)
+    message = "commit record: expected [index, id MAC, bytes MAC]"
+    raise StoreError(message)
+
+
+def _emitter_row(row: object, first: int, size: int) -> EmitterRow:
+    match row:
+        case [int(index), bytes(handle), int(sequence)] if (
+            first <= index < size and len(handle) <= MAX_HANDLE_BYTES and sequence >= 0
+        ):
+            return EmitterRow(index, handle, sequence)
+    message = "commit record: expected [index, emitter handle, sequence]"
+    raise StoreError(message)
+
+
+def _check(holds: bool, message: str) -> None:  # noqa: FBT001 - the condition is the point
+    if not holds:
+        error = f"commit record: {message}"
+        raise StoreError(error)

@@ -1,0 +1,69 @@
+"""The keys of the three databases (spec/store.md); integers are big-endian, so keys only grow."""
+
+from __future__ import annotations
+
+import struct
+from datetime import UTC, datetime
+
+from tlog.store.base import last_index_of_tile
+
+LEAF = 0x00
+FULL_TILE = 0x10  # plus the level
+COMMIT_RECORD = 0xFF
+
+INDEX_GROUP_BITS = 18  # leaf hashes of 262,144 entries share a key prefix
+INDEX_HASH_BYTES = 12
+INDEX_LEAF = 0x00
+INDEX_MARK = 0xFF
+
+_U64 = struct.Struct(">Q")
+_LOG_KEY = struct.Struct(">QB")
+_GROUP_KEY = struct.Struct(">IB")
+
+LOG_KEY_BYTES = _LOG_KEY.size
+
+
+def log_key(index: int, row_type: int) -> bytes:
+    """`u64(index) || type`: 9 bytes."""
+    return _LOG_KEY.pack(index, row_type)
+
+
+def split_log_key(key: bytes) -> tuple[int, int]:
+    """(index, type) of a 9-byte key; struct.error otherwise."""
+    index, row_type = _LOG_KEY.unpack(key)
+    return int(index), int(row_type)
+
+
+def tile_key(level: int, index: int) -> bytes:
+    """The key of full tile (level, index): at its last log index, type 0x10 + level."""
+    return _LOG_KEY.pack(last_index_of_tile(level, index), FULL_TILE + level)
+
+
+def index_key(index: int, leaf_hash: bytes) -> bytes:
+    """`u32(index >> 18) || 0x00 || leaf hash[:12]`: 17 bytes."""
+    return group_leaf_key(index >> INDEX_GROUP_BITS, leaf_hash)
+
+
+def group_leaf_key(group: int, leaf_hash: bytes) -> bytes:
+    """The key of a leaf hash in one group of the index."""
+    return _GROUP_KEY.pack(group, INDEX_LEAF) + leaf_hash[:INDEX_HASH_BYTES]
+
+
+def mark_key(group: int) -> bytes:
+    """`u32(group) || 0xFF`: the last key of a group, and of the index."""
+    return _GROUP_KEY.pack(group, INDEX_MARK)
+
+
+def pack_index(index: int) -> bytes:
+    """`u64(index)`: 8 bytes."""
+    return _U64.pack(index)
+
+
+def unpack_index(data: bytes) -> int:
+    """The index of 8 bytes; struct.error otherwise."""
+    return int(_U64.unpack(data)[0])
+
+
+def month_of(t: int) -> str:
+    """The UTC month `YYYY-MM` of t, POSIX seconds."""
+    return datetime.fromtimestamp(t, UTC).strftime("%Y-%m")

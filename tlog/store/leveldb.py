@@ -1,0 +1,246 @@
+"""The store on LevelDB: `log/`, `bodies/YYYY-MM/` and `index/` in one directory.
+
+Hazards it is written around (measured on LevelDB 1.22): reads verify checksums only when told
+to on every call; a write batch used without transaction=True is written even when its body
+raised; `create_if_missing` with a lost CURRENT deletes the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from struct import error as StructError  # noqa: N812 - the library's own name is not CapWords
+
+import plyvel
+
+from tlog.errors import StoreError
+from tlog.store.base import Batch
+from tlog.store.bodies import MonthlyBodies
+from tlog.store.commit_record import CommitRecord, format_commit_record, parse_commit_record
+from tlog.store.files import open_database, sync_directory
+from tlog.store.keys import COMMIT_RECORD, LEAF, log_key, split_log_key, tile_key
+from tlog.store.leaf_index import LeafIndex
+from tlog_proofs import leaf_hash as hash_of_leaf
+
+LOG_WRITE_BUFFER_BYTES = 4 * 1024 * 1024
+LOG_CACHE_BYTES = 8 * 1024 * 1024
+
+
+class LevelDBStore:
+    """A Store on three LevelDB databases under one directory."""
+
+    def __init__(self, directory: Path) -> None:
+        """Open the databases of an existing log; only `index/`, which is derived, may be made.
+
+        Raises:
+            StoreError: a database is missing or damaged, or the last row is no commit record.
+        """
+        self._directory = directory
+        self._failed = False
+        self._closed = False
+        self._log = open_database(
+            directory / "log", write_buffer=LOG_WRITE_BUFFER_BYTES, cache=LOG_CACHE_BYTES
+        )
+        try:
+            self._newest = self._read_newest_commit()
+            self._bodies = MonthlyBodies(directory / "bodies")
+            self._bodies.remove_orphans(self._newest.size, self._newest.t)
+            self._index = LeafIndex(directory / "index", log_size=self._newest.size)
+        except BaseException:
+            self._log.close()
+            raise
+
+    @classmethod
+    def create(cls, directory: Path, genesis: Batch) -> LevelDBStore:
+        """Make the databases of a new log, with its first batch, all of it durable.
+
+        Raises:
+            StoreError: something is there already, or could not be written.
+        """
+        try:
+            directory.mkdir(mode=0o700, exist_ok=True)
+            (directory / "bodies").mkdir(mode=0o700)
+        except OSError as error:
+            message = f"creating {directory.name}: {error}"
+            raise StoreError(message) from error
+        log = open_database(
+            directory / "log",
+            write_buffer=LOG_WRITE_BUFFER_BYTES,
+            cache=LOG_CACHE_BYTES,
+            create=True,
+        )
+        try:
+            if next(iter(log.iterator()), None) is not None:
+                message = f"{directory.name}/log is not empty"
+                raise StoreError(message)
+            _write_log(log, genesis)
+        finally:
+            log.close()
+        MonthlyBodies(directory / "bodies").create_month(genesis.record.t)
+        for made in ("log", "bodies", "."):
+            sync_directory(directory / made)
+        store = cls(directory)
+        store.index_leaves(0, genesis.leaf_hashes)
+        return store
+
+    def newest_commit(self) -> CommitRecord:
+        """See Store."""
+        return self._newest
+
+    def commit(self, batch: Batch) -> None:
+        """See Store."""
+        self._check_writable()
+        if batch.record.first_index != self._newest.size:
+            message = f"expected a batch at {self._newest.size}, got {batch.record.first_index}"
+            raise StoreError(message)
+        with self._failing():
+            self._bodies.write(batch, newest_t=self._newest.t)
+            _write_log(self._log, batch)
+            self._newest = batch.record
+
+    def index_leaves(self, first_index: int, leaf_hashes: Sequence[bytes]) -> None:
+        """See Store."""
+        self._check_writable()
+        with self._failing():
+            self._index.write(first_index, leaf_hashes)
+
+    def indexed_size(self) -> int:
+        """See Store."""
+        return self._index.mark
+
+    def find_leaf(self, leaf_hash: bytes, size: int) -> int | None:
+        """See Store."""
+        with self._reading():
+            candidates = self._index.find(leaf_hash, size)
+        # The index keeps 12 bytes of a hash: only the entry itself says whether it is the one.
+        for index in candidates:
+            if hash_of_leaf(self.read_leaf(index)) == leaf_hash:
+                return index
+        return None
+
+    def read_leaf(self, index: int) -> bytes:
+        """See Store."""
+        with self._reading():
+            leaf = self._log.get(log_key(index, LEAF), verify_checksums=True)
+        if leaf is None:
+            message = f"entry {index} is missing"
+            raise StoreError(message)
+        return bytes(leaf)
+
+    def read_leaves(self, start: int, end: int) -> list[bytes]:
+        """See Store."""
+        leaves: list[bytes] = []
+        with (
+            self._reading(),
+            self._log.iterator(
+                start=log_key(start, LEAF),
+                stop=log_key(end, LEAF),
+                verify_checksums=True,
+                fill_cache=False,
+            ) as rows,
+        ):
+            for key, value in rows:
+                if key[8] == LEAF:
+                    if key != log_key(start + len(leaves), LEAF):
+                        message = f"entry {start + len(leaves)} is missing"
+                        raise StoreError(message)
+                    leaves.append(value)
+        if len(leaves) != end - start:
+            message = f"entry {start + len(leaves)} is missing"
+            raise StoreError(message)
+        return leaves
+
+    def read_tile(self, level: int, index: int) -> bytes | None:
+        """See Store."""
+        with self._reading():
+            tile = self._log.get(tile_key(level, index), verify_checksums=True)
+        return None if tile is None else bytes(tile)
+
+    def read_body(self, index: int, t: int) -> bytes | None:
+        """See Store."""
+        with self._reading():
+            return self._bodies.read(index, t)
+
+    def months(self) -> tuple[str, ...]:
+        """See Store."""
+        return self._bodies.months()
+
+    def drop_month(self, month: str) -> None:
+        """See Store."""
+        self._check_writable()
+        with self._failing():
+            self._bodies.drop(month)
+
+    def close(self) -> None:
+        """See Store."""
+        if not self._closed:
+            self._closed = True
+            self._index.close()
+            self._bodies.close()
+            self._log.close()
+
+    def _read_newest_commit(self) -> CommitRecord:
+        with self._reading(), self._log.iterator(reverse=True, verify_checksums=True) as rows:
+            last = next(iter(rows), None)
+        if last is None:
+            message = "log/ is empty: a log has at least its genesis"
+            raise StoreError(message)
+        key, value = last
+        try:
+            index, row_type = split_log_key(key)
+        except StructError as error:
+            message = f"log/ is damaged: its last key has {len(key)} bytes, expected 9"
+            raise StoreError(message) from error
+        if row_type != COMMIT_RECORD:
+            message = f"log/ is damaged: its last row is of type {row_type:#04x}, expected 0xff"
+            raise StoreError(message)
+        record = parse_commit_record(value)
+        if record.size != index + 1:
+            message = f"log/ is damaged: its last row stands at {index} for size {record.size}"
+            raise StoreError(message)
+        return record
+
+    def _check_writable(self) -> None:
+        if self._closed:
+            message = "the store is closed"
+            raise StoreError(message)
+        if self._failed:
+            message = "an earlier write failed: the store must be opened again"
+            raise StoreError(message)
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Note that a write failed, whatever it was: nothing is known of the files any more."""
+        try:
+            yield
+        except StoreError:
+            self._failed = True
+            raise
+        except (plyvel.Error, OSError, RuntimeError) as error:
+            self._failed = True
+            message = f"writing {self._directory.name}: {error}"
+            raise StoreError(message) from error
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (plyvel.Error, OSError, RuntimeError) as error:
+            message = f"reading {self._directory.name}: {error}"
+            raise StoreError(message) from error
+
+
+def _write_log(log: plyvel.DB, batch: Batch) -> None:
+    """One atomic synced batch: leaves, full tiles, commit record."""
+    first = batch.record.first_index
+    if first + len(batch.leaves) != batch.record.size:
+        message = f"expected {batch.record.size - first} leaves, got {len(batch.leaves)}"
+        raise StoreError(message)
+    with log.write_batch(transaction=True, sync=True) as rows:
+        put = rows.put
+        for index, leaf in enumerate(batch.leaves, first):
+            put(log_key(index, LEAF), leaf)
+        for tile in batch.tiles:
+            put(tile_key(tile.level, tile.index), tile.data)
+        put(log_key(batch.record.size - 1, COMMIT_RECORD), format_commit_record(batch.record))

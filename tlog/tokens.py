@@ -1,0 +1,95 @@
+"""Bearer tokens: their form, their rows, and finding the valid one (FORMATS: tokens).
+
+`tlog_` + 10 of [a-z2-7] (the id) + `_` + 43 of base64url (256 bits). Only the SHA-256 of a token
+is stored: it has full entropy, so no slow hash is needed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
+
+from tlog.clock import Clock
+from tlog.errors import NotFoundError
+
+ID_CHARACTERS = "abcdefghijklmnopqrstuvwxyz234567"
+ID_LENGTH = 10
+SECRET_BYTES = 32
+DEFAULT_LIFETIME_S = 365 * 24 * 3600
+
+_TOKEN = re.compile(r"tlog_([a-z2-7]{10})_[A-Za-z0-9_-]{43}", re.ASCII)
+
+
+class Scope(StrEnum):
+    """What a token allows on its logs; none implies another."""
+
+    APPEND = "append"
+    READ = "read"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """A token as control.db knows it; times are POSIX seconds."""
+
+    id: str
+    token_hash: bytes
+    scopes: frozenset[Scope]
+    logs: frozenset[str]
+    created: int
+    expires: int
+    revoked: int | None = None
+
+
+def make_token() -> tuple[str, str]:
+    """A new (id, token text) from the system's randomness."""
+    token_id = "".join(secrets.choice(ID_CHARACTERS) for _ in range(ID_LENGTH))
+    secret = base64.urlsafe_b64encode(secrets.token_bytes(SECRET_BYTES)).rstrip(b"=").decode()
+    return token_id, f"tlog_{token_id}_{secret}"
+
+
+def hash_token(text: str) -> bytes:
+    """What is stored of a token: SHA-256 of its ASCII text."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+class TokenTable:
+    """All tokens in memory; control.db holds the same rows. Used on the event loop only."""
+
+    def __init__(self, rows: Iterable[TokenRow], clock: Clock) -> None:
+        self._rows = {row.id: row for row in rows}
+        self._clock = clock
+
+    @property
+    def rows(self) -> Mapping[str, TokenRow]:
+        """All rows by token id, revoked and expired ones too."""
+        return MappingProxyType(self._rows)
+
+    def find(self, text: str) -> TokenRow | None:
+        """The row of a token that is known, not revoked and not expired; None otherwise."""
+        match = _TOKEN.fullmatch(text)
+        row = self._rows.get(match[1]) if match else None
+        if row is None or not hmac.compare_digest(row.token_hash, hash_token(text)):
+            return None
+        if row.revoked is not None or row.expires <= self._clock.wall_ms() // 1000:
+            return None
+        return row
+
+    def add(self, row: TokenRow) -> None:
+        """Know a new token."""
+        self._rows[row.id] = row
+
+    def revoked(self, token_id: str) -> TokenRow:
+        """The row of a token as it is once revoked now; NotFoundError for an unknown id."""
+        row = self._rows.get(token_id)
+        if row is None:
+            message = f"no token with the id {token_id}"
+            raise NotFoundError(message)
+        return row if row.revoked else replace(row, revoked=self._clock.wall_ms() // 1000)
