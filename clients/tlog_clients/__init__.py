@@ -1,0 +1,95 @@
+"""Clients of transparency logs, which verify every answer: read, append, prove, audit."""
+
+from __future__ import annotations
+
+from tlog_clients.audit import AuditReport, Progress, audit_log
+from tlog_clients.errors import (
+    AuditMismatchError,
+    ConsistencyNotProvedError,
+    EntryMismatchError,
+    FetchError,
+    FetchTimeoutError,
+    ForkDetectedError,
+    HttpStatusError,
+    LogMisbehaviourError,
+    MalformedAnswerError,
+    NotPublishedError,
+    NotReachableError,
+    OutcomeUnknownError,
+    Problem,
+    StateFileError,
+    TooLargeError,
+    TrustedHeadChangedError,
+)
+from tlog_clients.fetch import Fetcher, HttpFetcher, PostAnswer, Poster
+from tlog_clients.head_file import HeadFile, default_state_path
+from tlog_clients.head_state import Step, TrustedHead, advance, consistency_sizes
+from tlog_clients.head_store import HeadStore, LogKey, MemoryHeads
+from tlog_clients.log_client import AppendResult, BatchResult, LogAccess, LogClient, Trust
+from tlog_clients.log_reader import LogReader
+from tlog_clients.log_url import MalformedUrlError, is_private_transport, is_tlog_url, parse_log_url
+from tlog_clients.printable import printable
+from tlog_clients.submission import (
+    MAX_BATCH_BODY_BYTES,
+    MAX_BATCH_ENTRIES,
+    EntryTooLargeError,
+    Submitted,
+    SubmittedBatch,
+    batch_line_bytes,
+    submit_batch,
+    submit_entry,
+)
+
+__all__ = [
+    "MAX_BATCH_BODY_BYTES",
+    "MAX_BATCH_ENTRIES",
+    "AppendResult",
+    "AuditMismatchError",
+    "AuditReport",
+    "BatchResult",
+    "ConsistencyNotProvedError",
+    "EntryMismatchError",
+    "EntryTooLargeError",
+    "FetchError",
+    "FetchTimeoutError",
+    "Fetcher",
+    "ForkDetectedError",
+    "HeadFile",
+    "HeadStore",
+    "HttpFetcher",
+    "HttpStatusError",
+    "LogAccess",
+    "LogClient",
+    "LogKey",
+    "LogMisbehaviourError",
+    "LogReader",
+    "MalformedAnswerError",
+    "MalformedUrlError",
+    "MemoryHeads",
+    "NotPublishedError",
+    "NotReachableError",
+    "OutcomeUnknownError",
+    "PostAnswer",
+    "Poster",
+    "Problem",
+    "Progress",
+    "StateFileError",
+    "Step",
+    "Submitted",
+    "SubmittedBatch",
+    "TooLargeError",
+    "Trust",
+    "TrustedHead",
+    "TrustedHeadChangedError",
+    "advance",
+    "audit_log",
+    "batch_line_bytes",
+    "consistency_sizes",
+    "default_state_path",
+    "is_private_transport",
+    "is_tlog_url",
+    "parse_log_url",
+    "printable",
+    "submit_batch",
+    "submit_entry",
+]

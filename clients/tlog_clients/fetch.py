@@ -1,0 +1,246 @@
+"""The one seam to the network: the Fetcher protocol, and the bounded HTTP client behind it."""
+
+from __future__ import annotations
+
+import re
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self
+
+import aiohttp
+
+from tlog_clients.bounded_body import read_body
+from tlog_clients.errors import (
+    FetchTimeoutError,
+    HttpStatusError,
+    NotReachableError,
+    OutcomeUnknownError,
+)
+from tlog_clients.log_url import parse_log_url
+from tlog_clients.printable import printable
+from tlog_clients.problem import MAX_PROBLEM_BYTES, PROBLEM_CONTENT_TYPE, parse_problem
+from tlog_proofs import MalformedError, TlogError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from types import TracebackType
+
+DEFAULT_TIMEOUT_S = 60.0
+CONNECT_TIMEOUT_S = 10.0
+MAX_CONNECTIONS = 16
+MAX_TOKEN_CHARS = 1000
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
+_OK = 200
+_SUCCESS = range(200, 203)
+
+
+class Fetcher(Protocol):
+    """Whatever can read a log's public resources: HTTP, a directory, a test's memory."""
+
+    async def fetch(self, path: str, *, max_bytes: int) -> bytes:
+        """Return the whole resource.
+
+        Args:
+            path: relative to the log's address, as "checkpoint" or "tile/0/000.p/5".
+            max_bytes: reading stops at this bound.
+
+        Raises:
+            HttpStatusError: the log has no such resource (404) or does not give it.
+            TooLargeError: the resource is longer than max_bytes.
+            FetchError: it could not be read.
+        """
+        ...
+
+
+class Poster(Protocol):
+    """Whatever can submit entries to a log."""
+
+    async def post(
+        self,
+        path: str,
+        body: bytes,
+        *,
+        content_type: str,
+        params: Mapping[str, str],
+        max_bytes: int,
+    ) -> PostAnswer:
+        """Send body and return the answer, of status 200 to 202 and at most max_bytes.
+
+        Raises:
+            OutcomeUnknownError: the request went out and no answer came back.
+            HttpStatusError: another status.
+            FetchError: nothing was sent.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PostAnswer:
+    """Status and body of an accepted submission."""
+
+    status: int
+    body: bytes
+
+
+class HttpFetcher:
+    """Reads from and appends to one log over HTTP; an asynchronous context manager.
+
+    Redirects are not followed, cookies and proxy settings not used, and the token is sent to no
+    other address and stands in no error.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        connector: aiohttp.BaseConnector | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> None:
+        """Check the address and the token; nothing is opened before the context is entered.
+
+        Args:
+            url: the log's address, http(s)://HOST/logs/NAME or another project's.
+            token: sent as Authorization: Bearer.
+            connector: another way to the server, as aiohttp.UnixConnector; closed with the fetcher.
+            timeout_s: seconds for one whole answer.
+
+        Raises:
+            MalformedUrlError: url is no log's address.
+            MalformedError: the token has characters that no token has.
+        """
+        self._url = parse_log_url(url)
+        self._headers = {"Accept-Encoding": "gzip, identity"}
+        if token is not None:
+            if len(token) > MAX_TOKEN_CHARS or not _TOKEN.fullmatch(token):
+                raise MalformedError("token: expected the characters of a bearer token (RFC 6750)")
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._connector = connector
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
+        self._session: aiohttp.ClientSession | None = None  # owned by the context
+
+    @property
+    def url(self) -> str:
+        """The log's address, without trailing slash."""
+        return self._url
+
+    async def __aenter__(self) -> Self:
+        """Open the session."""
+        self._session = aiohttp.ClientSession(
+            connector=self._connector or aiohttp.TCPConnector(limit=MAX_CONNECTIONS),
+            headers=self._headers,
+            timeout=self._timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,  # read_body decompresses, with a bound
+            trust_env=False,
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def fetch(self, path: str, *, max_bytes: int) -> bytes:
+        """Return the resource, as Fetcher says.
+
+        Raises:
+            FetchError: its kinds, as Fetcher says.
+            MalformedAnswerError: a damaged gzip stream.
+        """
+        # `from None`: aiohttp's errors hold the request's headers, the token among them.
+        try:
+            async with self._request("GET", path) as response:
+                if response.status != _OK:
+                    raise await _status_error(response, path)
+                return await read_body(response, path, max_bytes)
+        except TimeoutError:
+            raise FetchTimeoutError(f"{self._url}/{path}: no whole answer in time") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise NotReachableError(f"{self._url}/{path}: {_reason(error)}") from None
+
+    async def post(
+        self,
+        path: str,
+        body: bytes,
+        *,
+        content_type: str,
+        params: Mapping[str, str],
+        max_bytes: int,
+    ) -> PostAnswer:
+        """Send body and return the answer, as Poster says.
+
+        Raises:
+            FetchError: its kinds, as Poster says.
+            MalformedAnswerError: a damaged gzip stream.
+        """
+        where = f"{self._url}/{path}"
+        try:
+            async with self._request(
+                "POST", path, body=body, content_type=content_type, params=params
+            ) as response:
+                if response.status not in _SUCCESS:
+                    raise await _status_error(response, path)
+                return PostAnswer(response.status, await read_body(response, path, max_bytes))
+        except aiohttp.ClientConnectorError as error:
+            raise NotReachableError(f"{where}: {_reason(error)}") from None
+        except aiohttp.ConnectionTimeoutError:
+            raise FetchTimeoutError(f"{where}: no connection in time") from None
+        except TimeoutError:
+            raise OutcomeUnknownError(f"{where}: sent, but no whole answer in time") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise OutcomeUnknownError(f"{where}: sent, but {_reason(error)}") from None
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        content_type: str | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        if self._session is None:
+            raise RuntimeError("HttpFetcher is used outside its context")
+        headers = {} if content_type is None else {"Content-Type": content_type}
+        async with self._session.request(
+            method,
+            f"{self._url}/{path}",
+            data=body,
+            params=params,
+            headers=headers,
+            allow_redirects=False,
+        ) as response:
+            yield response
+
+
+async def _status_error(response: aiohttp.ClientResponse, path: str) -> HttpStatusError:
+    if response.content_type != PROBLEM_CONTENT_TYPE:
+        return HttpStatusError(path, response.status)
+    try:
+        problem = parse_problem(await read_body(response, path, MAX_PROBLEM_BYTES))
+    except (TlogError, aiohttp.ClientError, OSError):  # the status alone says enough
+        problem = None
+    return HttpStatusError(path, response.status, problem)
+
+
+def _reason(error: Exception) -> str:
+    """What happened, in the words of the system; never a repr, which could hold headers."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"the certificate is not trusted ({printable(str(error.certificate_error))})"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"cannot connect ({error.os_error.strerror or type(error.os_error).__name__})"
+    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
+        return "the connection was closed before the whole answer came"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return "the answer is not HTTP"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return type(error).__name__

@@ -1,0 +1,168 @@
+"""Appending to a log and verifying what became of the entries."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from tlog_clients.errors import EntryMismatchError, FetchError, LogMisbehaviourError
+from tlog_clients.fetch import Fetcher, Poster
+from tlog_clients.log_reader import LogReader
+from tlog_clients.submission import submit_batch, submit_entry
+from tlog_clients.tile_fetch import fetch_verified_tiles
+from tlog_proofs import (
+    TlogError,
+    TlogProof,
+    open_checkpoint,
+    parse_tlog_proof,
+    tiles_for_leaves,
+    verify_tlog_proof,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tlog_clients.head_store import HeadStore, LogKey
+    from tlog_proofs import SignedCheckpoint
+
+
+class LogAccess(Fetcher, Poster, Protocol):
+    """What an appending client needs of the outside world; HttpFetcher is one."""
+
+
+class Trust(StrEnum):
+    """What became of the head that came with an append."""
+
+    TRUSTED = "trusted"
+    """Consistent with the head trusted before, or the first of its log."""
+    REPORTED = "reported"
+    """Signed by the log, but what would prove its consistency could not be read."""
+    PENDING = "pending"
+    """No head came: the wait for publication ended first."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppendResult:
+    """An appended entry: `proof` and `head` are verified; None while publication is pending.
+
+    `reason` says, where trust is REPORTED, why the head could not be checked.
+    """
+
+    index: int
+    leaf_hash: bytes
+    state: str
+    proof: TlogProof | None = None
+    head: SignedCheckpoint | None = None
+    trust: Trust = Trust.PENDING
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """An appended batch at [first_index, first_index + len(leaf_hashes)).
+
+    `head` is verified, None while publication is pending; `inclusion_verified` says whether the
+    leaves were also found in its tree, for which the token must allow reading.
+    """
+
+    first_index: int
+    leaf_hashes: tuple[bytes, ...]
+    state: str
+    head: SignedCheckpoint | None = None
+    trust: Trust = Trust.PENDING
+    inclusion_verified: bool = False
+    reason: str = ""
+
+
+class LogClient(LogReader):
+    """A LogReader that also appends, and verifies what became of its entries.
+
+    An error after the entries were committed carries a note (PEP 678) that says where they stand.
+    """
+
+    def __init__(self, access: LogAccess, log_key: LogKey, heads: HeadStore | None = None) -> None:
+        """Bind the log, its key, and where the trusted head is kept."""
+        super().__init__(access, log_key, heads)
+        self._access = access
+
+    async def append(self, entry: bytes) -> AppendResult:
+        """Append one entry, wait until it is published, and verify its inclusion.
+
+        The token needs the scope append alone; without the scope read the head that comes with the
+        proof is reported, not trusted, unless it is the first of its log.
+
+        Raises:
+            LogMisbehaviourError: other bytes, or another index, were committed than answered.
+            VerificationError, MalformedError: the proof in the answer is none.
+            ForkDetectedError, ConsistencyNotProvedError: as LogReader.check_head.
+            TlogError: whatever submit_entry raises.
+        """
+        submitted = await submit_entry(self._access, entry)
+        index = submitted.index
+        if submitted.proof is None:
+            return AppendResult(index, submitted.leaf_hash, submitted.state)
+        with _committed_at(str(index)):
+            proof = parse_tlog_proof(submitted.proof)
+            if proof.index != index:
+                raise LogMisbehaviourError(
+                    f"answer to append: index {index}, but the proof is of {proof.index}"
+                )
+            head = verify_tlog_proof(proof, submitted.leaf_hash, self._log_key)
+            trust, reason = await self._trust(head)
+        return AppendResult(index, submitted.leaf_hash, submitted.state, proof, head, trust, reason)
+
+    async def append_batch(self, entries: Sequence[bytes]) -> BatchResult:
+        """Append a batch, all or none, wait until it is published, and verify it as far as allowed.
+
+        The signature of the head in the answer is always verified; that the leaves stand in its
+        tree, where the token has the scope read.
+
+        Raises: as append, and whatever submit_batch raises.
+        """
+        submitted = await submit_batch(self._access, entries)
+        first, hashes, state = submitted.first_index, submitted.leaf_hashes, submitted.state
+        if submitted.checkpoint is None:
+            return BatchResult(first, hashes, state)
+        with _committed_at(f"{first} to {submitted.end_index - 1}"):
+            head = open_checkpoint(submitted.checkpoint, self._log_key)
+            if head.size < submitted.end_index:
+                raise LogMisbehaviourError(
+                    f"answer to append: entry {submitted.end_index - 1} is said to be published, "
+                    f"but the checkpoint has size {head.size}"
+                )
+            trust, reason = await self._trust(head)
+            included = trust is not Trust.REPORTED and await self._find_leaves(head, first, hashes)
+        return BatchResult(first, hashes, state, head, trust, included, reason)
+
+    async def _trust(self, head: SignedCheckpoint) -> tuple[Trust, str]:
+        try:
+            await self.accept_head(head)
+        except FetchError as error:
+            # The entry stands whatever else can be read now: that is no reason to fail.
+            return Trust.REPORTED, str(error)
+        return Trust.TRUSTED, ""
+
+    async def _find_leaves(
+        self, head: SignedCheckpoint, start: int, leaf_hashes: Sequence[bytes]
+    ) -> bool:
+        wanted = tiles_for_leaves(start, start + len(leaf_hashes), head.size)
+        try:
+            tiles = await fetch_verified_tiles(self._fetcher, head, wanted)
+        except FetchError:
+            return False
+        for index, expected in enumerate(leaf_hashes, start):
+            if tiles.leaf_hash(index) != expected:
+                raise EntryMismatchError(index, "the tree")
+        return True
+
+
+@contextmanager
+def _committed_at(indexes: str) -> Iterator[None]:
+    """Say in an error that the entries were answered to stand at these indexes."""
+    try:
+        yield
+    except TlogError as error:
+        error.add_note(f"the server answered that the entry stands at index {indexes}")
+        raise

@@ -1,0 +1,163 @@
+"""Reading a log and believing nothing: every answer is checked against a signed head.
+
+Proofs are made here, from tiles that were tied to the signed root, so that any log of C2SP
+tlog-tiles will do. Every head that comes by is checked for consistency with the one trusted so far.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tlog_clients.errors import (
+    ConsistencyNotProvedError,
+    EntryMismatchError,
+    HttpStatusError,
+    NotPublishedError,
+    TrustedHeadChangedError,
+)
+from tlog_clients.head_state import TrustedHead, advance, consistency_sizes
+from tlog_clients.head_store import MemoryHeads
+from tlog_clients.tile_fetch import ABSENT, GONE, fetch_bundle, fetch_verified_tiles
+from tlog_proofs import (
+    MAX_ENTRY_BYTES,
+    MAX_NOTE_BYTES,
+    TILE_WIDTH,
+    EntryBundle,
+    MalformedTileError,
+    RootMismatchError,
+    TlogProof,
+    leaf_hash,
+    open_checkpoint,
+    prove_consistency,
+    prove_inclusion,
+    tile_width,
+    tiles_for_consistency,
+    tiles_for_inclusion,
+    verify_tlog_proof,
+)
+
+if TYPE_CHECKING:
+    from tlog_clients.fetch import Fetcher
+    from tlog_clients.head_store import HeadStore, LogKey
+    from tlog_proofs import SignedCheckpoint, VerifiedTiles
+
+_MAX_RACES = 16
+
+
+class LogReader:
+    """Reads one log and verifies every answer."""
+
+    def __init__(self, fetcher: Fetcher, log_key: LogKey, heads: HeadStore | None = None) -> None:
+        """Bind the log's resources, its key, and where the trusted head is kept.
+
+        Without `heads` the trusted head lasts as long as this object.
+        """
+        self._fetcher = fetcher
+        self._log_key = log_key
+        self._heads: HeadStore = heads if heads is not None else MemoryHeads()
+
+    async def check_head(self) -> TrustedHead:
+        """Fetch the checkpoint and return the newest verified head, consistent with all before.
+
+        Raises:
+            ForkDetectedError: the log signed two conflicting histories.
+            ConsistencyNotProvedError: the log's tiles do not show that its heads are consistent.
+            VerificationError, MalformedError: no checkpoint of this log by this key.
+            StateFileError, TrustedHeadChangedError: the trusted head cannot be read or kept.
+            FetchError: something could not be had.
+        """
+        note = await self._fetcher.fetch("checkpoint", max_bytes=MAX_NOTE_BYTES)
+        return await self.accept_head(open_checkpoint(note, self._log_key))
+
+    async def head(self) -> SignedCheckpoint:
+        """Return the newest verified head; raises as check_head."""
+        return (await self.check_head()).signed
+
+    async def accept_head(self, served: SignedCheckpoint) -> TrustedHead:
+        """Check a head, verified under the log's key, against the trusted one, and keep the newer.
+
+        Raises: as check_head.
+        """
+        for _ in range(_MAX_RACES):
+            trusted = await asyncio.to_thread(self._heads.read, self._log_key)
+            proof = await self._consistency_proof(trusted, served)
+            decision = advance(trusted, served, proof)
+            if not decision.is_new or await asyncio.to_thread(
+                self._heads.replace, self._log_key, trusted, decision.signed
+            ):
+                return decision
+            # Another client moved the trusted head meanwhile: decide again against that one.
+        raise TrustedHeadChangedError
+
+    async def get(self, index: int) -> bytes:
+        """Return the bytes of an entry, which are those under the signed root.
+
+        Raises:
+            NotPublishedError: index >= size of the newest verified head.
+            EntryMismatchError: other bytes were served.
+            RootMismatchError: a tile does not belong to the signed tree.
+            TlogError: whatever check_head raises.
+        """
+        head = await self._head_over(index)
+        tiles = await self._tiles_over(head, index)
+        entry, where = await self._fetch_entry(index, head.size)
+        if leaf_hash(entry) != tiles.leaf_hash(index):
+            raise EntryMismatchError(index, where)
+        return entry
+
+    async def prove(self, index: int) -> TlogProof:
+        """Return a verified tlog-proof of an entry under the newest verified head.
+
+        Raises: as get, but for the entry's bytes, which are not fetched.
+        """
+        head = await self._head_over(index)
+        tiles = await self._tiles_over(head, index)
+        path = prove_inclusion(index, head.size, tiles.read_subtree)
+        proof = TlogProof(index, path, head.note)
+        verify_tlog_proof(proof, tiles.leaf_hash(index), self._log_key)
+        return proof
+
+    async def _head_over(self, index: int) -> SignedCheckpoint:
+        head = await self.head()
+        if not 0 <= index < head.size:
+            raise NotPublishedError(index, head.size)
+        return head
+
+    async def _tiles_over(self, head: SignedCheckpoint, index: int) -> VerifiedTiles:
+        wanted = tiles_for_inclusion(index, head.size)
+        return await fetch_verified_tiles(self._fetcher, head, wanted)
+
+    async def _fetch_entry(self, index: int, size: int) -> tuple[bytes, str]:
+        path = f"entries/{index}"
+        try:
+            return await self._fetcher.fetch(path, max_bytes=MAX_ENTRY_BYTES), path
+        except HttpStatusError as error:
+            if error.status not in ABSENT:
+                raise
+        # entries/ is ours; every log of C2SP tlog-tiles has bundles.
+        bundle_index, position = divmod(index, TILE_WIDTH)
+        bundle = EntryBundle(bundle_index, tile_width(0, bundle_index, size))
+        return (await fetch_bundle(self._fetcher, bundle))[position], bundle.path
+
+    async def _consistency_proof(
+        self, trusted: SignedCheckpoint | None, served: SignedCheckpoint
+    ) -> tuple[bytes, ...]:
+        """Make the proof that advance() wants, from tiles verified against the larger head."""
+        sizes = consistency_sizes(trusted, served)
+        if trusted is None or sizes is None:
+            return ()
+        larger = max(trusted, served, key=lambda head: head.size)
+        try:
+            tiles = await fetch_verified_tiles(self._fetcher, larger, tiles_for_consistency(*sizes))
+        except (RootMismatchError, MalformedTileError) as error:
+            raise ConsistencyNotProvedError(
+                trusted.note, served.note, f"the tiles served are not of the signed tree ({error})"
+            ) from error
+        except HttpStatusError as error:
+            if error.status not in GONE:
+                raise
+            raise ConsistencyNotProvedError(
+                trusted.note, served.note, f"the log does not serve {error.path}"
+            ) from error
+        return prove_consistency(*sizes, tiles.read_subtree)

@@ -1,0 +1,121 @@
+"""Fetching tiles and entry bundles: concurrently, bounded, partial or full as the log has it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tlog_clients.errors import HttpStatusError
+from tlog_proofs import (
+    HASH_SIZE,
+    MAX_ENTRY_BYTES,
+    TILE_WIDTH,
+    EntryBundle,
+    Tile,
+    VerifiedTiles,
+    check_tile,
+    parse_entry_bundle,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tlog_clients.fetch import Fetcher
+    from tlog_proofs import SignedCheckpoint
+
+MAX_CONCURRENT_FETCHES = 8
+_LENGTH_PREFIX_BYTES = 2
+GONE = frozenset({404, 410})
+# Object stores answer 403 for what does not exist to callers who may not list.
+ABSENT = GONE | {403}
+
+
+async def fetch_tile(fetcher: Fetcher, tile: Tile) -> bytes:
+    """Return the bytes of a tile that a verified tree size requires; not yet verified themselves.
+
+    A log may drop a partial tile once the full one exists: then the full one is cut.
+
+    Raises:
+        MalformedTileError: the length is not that of the tile.
+        FetchError: neither form could be had.
+    Source: C2SP tlog-tiles, section "Partial tiles".
+    """
+    try:
+        data = await fetcher.fetch(tile.path, max_bytes=HASH_SIZE * tile.width)
+    except HttpStatusError as absent:
+        if tile.is_full or absent.status not in ABSENT:
+            raise
+        data = await _fetch_instead(fetcher, Tile(tile.level, tile.index), absent)
+        data = data[: HASH_SIZE * tile.width]
+    check_tile(tile, data)
+    return data
+
+
+async def fetch_bundle(fetcher: Fetcher, bundle: EntryBundle) -> tuple[bytes, ...]:
+    """Return the entries of a bundle that a verified tree size requires; not yet verified.
+
+    Raises:
+        MalformedTileError: not exactly `bundle.width` entries.
+        FetchError: neither the partial nor the full bundle could be had.
+    Source: C2SP tlog-tiles, section "Log entries".
+    """
+    try:
+        data = await fetcher.fetch(bundle.path, max_bytes=_max_bundle_bytes(bundle.width))
+    except HttpStatusError as absent:
+        if bundle.width == TILE_WIDTH or absent.status not in ABSENT:
+            raise
+        data = await _fetch_instead(fetcher, EntryBundle(bundle.index), absent)
+        return parse_entry_bundle(data, TILE_WIDTH)[: bundle.width]
+    return parse_entry_bundle(data, bundle.width)
+
+
+async def fetch_verified_tiles(
+    fetcher: Fetcher, head: SignedCheckpoint, tiles: Sequence[Tile]
+) -> VerifiedTiles:
+    """Fetch tiles of the tree of a verified head and tie every hash of them to its root.
+
+    Args:
+        fetcher: the log.
+        head: whose signature has been verified.
+        tiles: as tiles_for_inclusion, tiles_for_consistency or tiles_for_leaves name them.
+
+    Raises:
+        RootMismatchError: a hash of a tile is not that of the signed tree.
+        MalformedTileError: a tile has another length.
+        FetchError: a tile could not be had.
+    """
+    limit = asyncio.Semaphore(MAX_CONCURRENT_FETCHES)
+
+    async def fetch_one(tile: Tile) -> bytes:
+        async with limit:
+            return await fetch_tile(fetcher, tile)
+
+    tasks = [asyncio.ensure_future(fetch_one(tile)) for tile in tiles]
+    try:
+        data = await asyncio.gather(*tasks)
+    finally:
+        await cancel_all(tasks)
+    return VerifiedTiles(head.size, head.root, dict(zip(tiles, data, strict=True)))
+
+
+async def cancel_all(tasks: Sequence[asyncio.Future[bytes]]) -> None:
+    """Cancel what still runs and wait until it has ended, so that no failure goes unseen."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _fetch_instead(
+    fetcher: Fetcher, full: Tile | EntryBundle, absent: HttpStatusError
+) -> bytes:
+    bound = HASH_SIZE * TILE_WIDTH if isinstance(full, Tile) else _max_bundle_bytes(TILE_WIDTH)
+    try:
+        return await fetcher.fetch(full.path, max_bytes=bound)
+    except HttpStatusError as also_absent:
+        if also_absent.status in ABSENT:
+            raise absent from None  # the resource that the tree size names
+        raise
+
+
+def _max_bundle_bytes(width: int) -> int:
+    return width * (_LENGTH_PREFIX_BYTES + MAX_ENTRY_BYTES)

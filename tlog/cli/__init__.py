@@ -1,0 +1,60 @@
+"""The `tlog` command line: one module a command, imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from tlog.cli.errors import as_failure
+from tlog_proofs import __version__
+
+_COMMANDS = (
+    "init",
+    "log",
+    "token",
+    "serve",
+    "append",
+    "get",
+    "head",
+    "prove",
+    "verify",
+    "audit",
+)
+
+
+class _Commands(click.Group):
+    """Loads tlog.cli.NAME for the command NAME: `tlog verify` needs no database."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx  # the commands are the same everywhere
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        command = importlib.import_module(f"tlog.cli.{cmd_name}").command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"tlog.cli.{cmd_name}.command is no click command")
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort, click.ClickException):
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            failure = as_failure(error)
+            if failure is None:
+                raise
+            failure.show()
+            ctx.exit(failure.exit_code)
+
+
+main = _Commands(
+    "tlog",
+    help="An immutable audit log whose every answer can be checked.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+click.version_option(__version__, prog_name="tlog")(main)

@@ -1,0 +1,98 @@
+"""Cutting files into one entry a line, and the entries into batches that a server takes."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tlog.cli.output import STDIO
+from tlog_clients import (
+    MAX_BATCH_BODY_BYTES,
+    MAX_BATCH_ENTRIES,
+    EntryTooLargeError,
+    batch_line_bytes,
+)
+from tlog_proofs import MAX_ENTRY_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import BinaryIO
+
+
+@dataclass(slots=True)
+class LineBatch:
+    """At most 1,000 entries of less than 8 MiB of body, and where they come from.
+
+    `empty_lines` were met and skipped on the way.
+    """
+
+    entries: list[bytes] = field(default_factory=list)
+    first: str = ""
+    last: str = ""
+    body_bytes: int = 0
+    empty_lines: int = 0
+
+    @property
+    def where(self) -> str:
+        """The first and the last line, as FILE:LINE."""
+        return self.first if self.first == self.last else f"{self.first} to {self.last}"
+
+    def has_room(self, entry: bytes) -> bool:
+        """Whether one more entry keeps both bounds."""
+        return (
+            len(self.entries) < MAX_BATCH_ENTRIES
+            and self.body_bytes + batch_line_bytes(entry) < MAX_BATCH_BODY_BYTES
+        )
+
+    def add(self, entry: bytes, place: str) -> None:
+        """Add an entry for which there is room."""
+        self.first = self.first or place
+        self.last = place
+        self.entries.append(entry)
+        self.body_bytes += batch_line_bytes(entry)
+
+
+def read_batches(files: Sequence[str]) -> Iterator[LineBatch]:
+    """Read files, - for stdin, line by line, and yield full batches as they come.
+
+    A line ends with LF, which is not part of the entry; a CR before it is. Empty lines are skipped
+    and counted; they alone may come with a batch of no entries at the end.
+
+    Raises:
+        EntryTooLargeError: a line is longer than an entry may be; nothing of its batch is yielded.
+        OSError: a file cannot be read.
+    """
+    batch = LineBatch()
+    for file in files:
+        with _open(file) as stream:
+            number = 0
+            # One byte more than the longest entry and its LF: enough to see that a line is longer.
+            while line := stream.readline(MAX_ENTRY_BYTES + 2):
+                number += 1
+                entry = line.removesuffix(b"\n")
+                place = f"{file}:{number}"
+                if not entry:
+                    batch.empty_lines += 1
+                    continue
+                if len(entry) > MAX_ENTRY_BYTES:
+                    raise EntryTooLargeError(
+                        f"{place}: expected a line of at most {MAX_ENTRY_BYTES} bytes; "
+                        "nothing of this batch was sent"
+                    )
+                if not batch.has_room(entry):
+                    yield batch
+                    batch = LineBatch()
+                batch.add(entry, place)
+    yield batch
+
+
+@contextmanager
+def _open(file: str) -> Iterator[BinaryIO]:
+    if file == STDIO:
+        yield sys.stdin.buffer
+    else:
+        with Path(file).open("rb") as stream:
+            yield stream

@@ -1,0 +1,51 @@
+"""`tlog get`: the bytes of an entry, verified."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+from tlog.cli.options import (
+    open_fetcher,
+    open_heads,
+    state_option,
+    token_option,
+    url_option,
+    vkey_option,
+)
+from tlog.cli.output import STDIO, write_file
+from tlog_clients import LogReader
+from tlog_proofs import MAX_SIZE
+
+if TYPE_CHECKING:
+    from tlog_clients import HeadFile, HttpFetcher, LogKey
+
+
+@click.command()
+@click.argument("index", type=click.IntRange(0, MAX_SIZE))
+@url_option()
+@vkey_option()
+@token_option
+@state_option
+@click.option(
+    "-o", "--output", default=STDIO, type=click.Path(), help="Write to this file.  [default: -]"
+)
+def command(
+    *,
+    index: int,
+    url: str,
+    log_key: LogKey,
+    token: str | None,
+    state_path: str | None,
+    output: str,
+) -> None:
+    """Print the bytes of entry INDEX, exactly as they stand in the signed tree."""
+    entry = asyncio.run(_get(open_fetcher(url, token), log_key, open_heads(state_path), index))
+    write_file(output, entry)
+
+
+async def _get(fetcher: HttpFetcher, log_key: LogKey, heads: HeadFile, index: int) -> bytes:
+    async with fetcher:
+        return await LogReader(fetcher, log_key, heads).get(index)

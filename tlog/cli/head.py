@@ -1,0 +1,54 @@
+"""`tlog head`: the newest head of a log, verified."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+from tlog.cli.options import (
+    json_option,
+    open_fetcher,
+    open_heads,
+    state_option,
+    token_option,
+    url_option,
+    vkey_option,
+)
+from tlog.cli.output import print_facts, warn
+from tlog_clients import LogReader, Step
+from tlog_proofs import encode_base64
+
+if TYPE_CHECKING:
+    from tlog_clients import HeadFile, HttpFetcher, LogKey, TrustedHead
+
+
+@click.command()
+@url_option()
+@vkey_option()
+@token_option
+@state_option
+@json_option
+def command(
+    *, url: str, log_key: LogKey, token: str | None, state_path: str | None, as_json: bool
+) -> None:
+    """Print the log's newest signed head, verified and consistent with all heads seen before."""
+    trusted = asyncio.run(_check_head(open_fetcher(url, token), log_key, open_heads(state_path)))
+    if trusted.step is Step.BACKWARD:
+        warn("the log answered with an older head; shown is the newest one seen")
+    head = trusted.signed
+    facts: dict[str, object] = {
+        "origin": head.origin,
+        "size": head.size,
+        "root": encode_base64(head.root),
+        "vkey": log_key.vkey,
+    }
+    if as_json:
+        facts |= {"step": str(trusted.step), "checkpoint": head.note.decode("utf-8")}
+    print_facts(facts, as_json=as_json)
+
+
+async def _check_head(fetcher: HttpFetcher, log_key: LogKey, heads: HeadFile) -> TrustedHead:
+    async with fetcher:
+        return await LogReader(fetcher, log_key, heads).check_head()

@@ -1,0 +1,109 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from tlog.cli.output import warn
+from tlog_clients import (
+    HeadFile,
+    HttpFetcher,
+    default_state_path,
+    is_private_transport,
+    is_tlog_url,
+    parse_log_url,
+)
+from tlog_proofs import MalformedError, parse_vkey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tlog_clients import LogKey
+
+_Command = TypeVar("_Command", bound="Callable[..., object]")
+
+
+def _read_log_url(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    try:
+        return None if value is None else parse_log_url(value)
+    except MalformedError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+
+
+def _read_tlog_url(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    url = _read_log_url(ctx, param, value)
+    if url is not None and not is_tlog_url(url):
+        raise click.BadParameter("expected http(s)://HOST[:PORT]/logs/NAME", ctx, param)
+    return url
+
+
+def _read_vkey(ctx: click.Context, param: click.Parameter, value: str | None) -> LogKey | None:
+    try:
+        return None if value is None else parse_vkey(value.strip())
+    except MalformedError as error:
+        sentence = f"expected NAME+ID+KEY as the log prints it ({error})"
+        raise click.BadParameter(sentence, ctx, param) from None
+
+
+def url_option(*, appends: bool = False, required: bool = True) -> Callable[[_Command], _Command]:
+    """--url LOGURL, or TLOG_URL; `appends` demands the address of a log of tlog."""
+    return click.option(
+        "--url",
+        metavar="LOGURL",
+        callback=_read_tlog_url if appends else _read_log_url,
+        envvar="TLOG_URL",
+        required=required,
+        show_envvar=True,
+        help="Address of the log, http(s)://HOST/logs/NAME.",
+    )
+
+
+def vkey_option(*, required: bool = True) -> Callable[[_Command], _Command]:
+    """--vkey VKEY, or TLOG_VKEY; given to the command as `log_key`."""
+    return click.option(
+        "--vkey",
+        "log_key",
+        metavar="VKEY",
+        callback=_read_vkey,
+        envvar="TLOG_VKEY",
+        required=required,
+        show_envvar=True,
+        help="The log's public key, against which everything is verified.",
+    )
+
+
+token_option = click.option(
+    "--token",
+    envvar="TLOG_TOKEN",
+    show_envvar=True,
+    help="Token for the log; better given by the environment, where others do not see it.",
+)
+state_option = click.option(
+    "--state",
+    "state_path",
+    type=click.Path(dir_okay=False),
+    help="File of the trusted heads.  [default: $XDG_STATE_HOME/tlog/heads.json]",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def open_fetcher(url: str, token: str | None) -> HttpFetcher:
+    """Make the HTTP client of a log, and warn where the token could be read on its way.
+
+    Raises:
+        click.UsageError: the token is none.
+    """
+    if token is not None and not is_private_transport(url):
+        warn("the token travels unencrypted: use https")
+    try:
+        return HttpFetcher(url, token=token)
+    except MalformedError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def open_heads(state_path: str | None) -> HeadFile:
+    """Name the state file: --state, or the default one."""
+    return HeadFile(state_path or default_state_path(os.environ))
