@@ -12,6 +12,12 @@ from tlog_proofs.checkpoint import (
     open_checkpoint,
     parse_checkpoint,
 )
+from tlog_proofs.entry_bundle import (
+    MAX_BUNDLE_BYTES,
+    MAX_ENTRY_BYTES,
+    format_entry_bundle,
+    parse_entry_bundle,
+)
 from tlog_proofs.errors import (
     BadSignatureError,
     MalformedCborError,
@@ -39,7 +45,14 @@ from tlog_proofs.genesis import (
     format_genesis,
     parse_genesis,
 )
-from tlog_proofs.geometry import MAX_SIZE, ReadSubtree, aligned_subtrees, tree_root
+from tlog_proofs.geometry import (
+    MAX_SIZE,
+    ReadSubtree,
+    aligned_subtrees,
+    proof_subtrees,
+    subtree_root,
+    tree_root,
+)
 from tlog_proofs.hashing import (
     EMPTY_ROOT,
     HASH_SIZE,
@@ -75,15 +88,12 @@ from tlog_proofs.signatures import (
 )
 from tlog_proofs.strict import decode_base64, encode_base64, parse_decimal
 from tlog_proofs.tiles import (
-    MAX_ENTRY_BYTES,
     MAX_LEVEL,
     TILE_HEIGHT,
     TILE_WIDTH,
     EntryBundle,
     Tile,
     check_tile,
-    format_entry_bundle,
-    parse_entry_bundle,
     parse_tile_path,
     right_edge,
     subtree_root_in_tile,
@@ -92,6 +102,7 @@ from tlog_proofs.tiles import (
     tile_width,
 )
 from tlog_proofs.tlog_proof import (
+    MAX_TLOG_PROOF_BYTES,
     TlogProof,
     format_tlog_proof,
     parse_tlog_proof,
@@ -104,6 +115,7 @@ from tlog_proofs.verified_tiles import (
     tiles_for_leaves,
 )
 from tlog_proofs.verify import (
+    MAX_PROOF_HASHES,
     verify_consistency,
     verify_inclusion,
     verify_subtree_consistency,
@@ -115,11 +127,14 @@ __all__ = [
     "HASH_SIZE",
     "KIND_EVENT",
     "KIND_OPAQUE",
+    "MAX_BUNDLE_BYTES",
     "MAX_ENTRY_BYTES",
     "MAX_LEVEL",
     "MAX_NOTE_BYTES",
+    "MAX_PROOF_HASHES",
     "MAX_SIGNATURES",
     "MAX_SIZE",
+    "MAX_TLOG_PROOF_BYTES",
     "TILE_HEIGHT",
     "TILE_WIDTH",
     "BadSignatureError",
@@ -180,6 +195,7 @@ __all__ = [
     "parse_tile_path",
     "parse_tlog_proof",
     "parse_vkey",
+    "proof_subtrees",
     "prove_consistency",
     "prove_inclusion",
     "prove_subtree_consistency",
@@ -187,6 +203,7 @@ __all__ = [
     "right_edge",
     "root_from_leaf_hashes",
     "sign_note",
+    "subtree_root",
     "subtree_root_in_tile",
     "tile_of_subtree",
     "tile_root",

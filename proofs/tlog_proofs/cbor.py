@@ -10,13 +10,11 @@ Source: RFC 8949 section 4.2.1.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import Any
 
 from tlog_proofs.errors import MalformedCborError, MissingDependencyError
 from tlog_proofs.strict import show
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 MAX_DEPTH = 16
 
@@ -46,19 +44,16 @@ def decode_cbor(data: bytes, *, max_bytes: int) -> Any:  # noqa: ANN401 - the ca
         MissingDependencyError: cbor2 is not installed.
     """
     if len(data) > max_bytes:
-        msg = f"expected at most {max_bytes} bytes of CBOR, got {len(data)}"
-        raise MalformedCborError(msg)
+        raise MalformedCborError(f"expected at most {max_bytes} bytes of CBOR, got {len(data)}")
     cbor2 = _import_cbor2()
     _check_items(data)
     try:
         value = cbor2.loads(data)
     except (cbor2.CBORError, ValueError) as error:
         # What is left for the decoder to find is text that is not UTF-8.
-        msg = f"expected CBOR, got {show(data)}: {error}"
-        raise MalformedCborError(msg) from error
+        raise MalformedCborError(f"expected CBOR, got {show(data)}: {error}") from error
     if encode_cbor(value) != data:
-        msg = f"expected deterministic CBOR, got another encoding: {show(data)}"
-        raise MalformedCborError(msg)
+        raise MalformedCborError(f"expected deterministic CBOR, got another encoding: {show(data)}")
     return value
 
 
@@ -77,8 +72,9 @@ def _ordered(value: object, depth: int, cbor2: ModuleType) -> object:
             items = sorted((cbor2.dumps(_ordered(key, 0, cbor2)), key) for key in value)
             return {key: _ordered(value[key], depth + 1, cbor2) for _, key in items}
         case _:
-            msg = f"expected a value that the CBOR of this package has, got {show(value)}"
-            raise MalformedCborError(msg)
+            raise MalformedCborError(
+                f"expected a value that the CBOR of this package has, got {show(value)}"
+            )
 
 
 def _is_key(key: object) -> bool:
@@ -112,40 +108,39 @@ def _check_items(data: bytes) -> None:
         pending[-1] -= 1
         major, argument, position = _read_head(data, position)
         if is_key and major > _TEXT:
-            msg = f"expected a map key that is an integer or string, at byte {position}"
-            raise MalformedCborError(msg)
+            raise MalformedCborError(
+                f"expected a map key that is an integer or string, at byte {position}"
+            )
         if major in (_BYTES, _TEXT):
             position += argument
         elif major in (_ARRAY, _MAP):
             if len(pending) > MAX_DEPTH:
-                msg = f"expected at most {MAX_DEPTH} levels of nesting"
-                raise MalformedCborError(msg)
+                raise MalformedCborError(f"expected at most {MAX_DEPTH} levels of nesting")
             pending.append(argument * (major - _ARRAY + 1))
             in_map.append(major == _MAP)
         if position + sum(pending) > len(data):
-            msg = f"expected more items or bytes than the {len(data)} there are"
-            raise MalformedCborError(msg)
+            raise MalformedCborError(f"expected more items or bytes than the {len(data)} there are")
     if position != len(data):
-        msg = f"expected one CBOR value, got {len(data) - position} bytes after it"
-        raise MalformedCborError(msg)
+        raise MalformedCborError(
+            f"expected one CBOR value, got {len(data) - position} bytes after it"
+        )
 
 
 def _read_head(data: bytes, position: int) -> tuple[int, int, int]:
     """Read an item's major type and argument, and give the position after them."""
     if position >= len(data):
-        msg = f"expected a CBOR item at byte {position}, the input ends there"
-        raise MalformedCborError(msg)
+        raise MalformedCborError(f"expected a CBOR item at byte {position}, the input ends there")
     major, info = divmod(data[position], 32)
     if major > _MAP and data[position] not in _FALSE_TRUE_NULL:
-        msg = f"expected no CBOR tag, float or simple value, got 0x{data[position]:02x}"
-        raise MalformedCborError(msg)
+        raise MalformedCborError(
+            f"expected no CBOR tag, float or simple value, got 0x{data[position]:02x}"
+        )
     position += 1
     if info < 24 or major > _MAP:  # noqa: PLR2004 - RFC 8949 section 3: the argument itself
         return major, info, position
     size = 1 << (info - 24)
     if info > 27 or position + size > len(data):  # noqa: PLR2004 - 1, 2, 4 or 8 bytes of argument
-        msg = f"expected a CBOR item of definite length at byte {position - 1}"
-        raise MalformedCborError(msg)
+        raise MalformedCborError(f"expected a CBOR item of definite length at byte {position - 1}")
     return major, int.from_bytes(data[position : position + size], "big"), position + size
 
 

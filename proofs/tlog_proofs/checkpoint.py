@@ -14,7 +14,6 @@ Source: C2SP tlog-checkpoint.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tlog_proofs.errors import (
     MalformedCheckpointError,
@@ -23,12 +22,9 @@ from tlog_proofs.errors import (
 )
 from tlog_proofs.geometry import check_size
 from tlog_proofs.hashing import EMPTY_ROOT
-from tlog_proofs.note import check_text, open_note
+from tlog_proofs.note import Verifier, check_text, open_note
 from tlog_proofs.strict import decode_base64, encode_base64, parse_decimal, show
 from tlog_proofs.verify import check_hash
-
-if TYPE_CHECKING:
-    from tlog_proofs.note import Verifier
 
 MAX_ORIGIN_BYTES = 255
 MAX_CHECKPOINT_BYTES = 1 << 16
@@ -77,16 +73,19 @@ def parse_checkpoint(text: bytes) -> Checkpoint:
         MalformedCheckpointError: it is none, or spells one otherwise than format_checkpoint does.
     """
     if len(text) > MAX_CHECKPOINT_BYTES:
-        msg = f"expected a checkpoint text of at most {MAX_CHECKPOINT_BYTES} bytes, got {len(text)}"
-        raise MalformedCheckpointError(msg)
+        raise MalformedCheckpointError(
+            f"expected a checkpoint text of at most {MAX_CHECKPOINT_BYTES} bytes, got {len(text)}"
+        )
     if b"\n\n" in text:
-        msg = "expected a checkpoint text without empty lines; for a signed note: open_checkpoint"
-        raise MalformedCheckpointError(msg)
+        raise MalformedCheckpointError(
+            "expected a checkpoint text without empty lines; for a signed note: open_checkpoint"
+        )
     try:
         lines = check_text(text).split("\n")[:-1]
         if len(lines) < _FIXED_LINES:
-            msg = f"expected origin, tree size and root hash, got {len(lines)} lines"
-            raise MalformedCheckpointError(msg)
+            raise MalformedCheckpointError(
+                f"expected origin, tree size and root hash, got {len(lines)} lines"
+            )
         origin, size, root, *extensions = lines
         checkpoint = Checkpoint(
             origin, parse_decimal(size), decode_base64(root, size=32), tuple(extensions)
@@ -94,11 +93,9 @@ def parse_checkpoint(text: bytes) -> Checkpoint:
     except MalformedCheckpointError:
         raise
     except MalformedError as error:
-        msg = f"checkpoint: {error}"
-        raise MalformedCheckpointError(msg) from error
+        raise MalformedCheckpointError(f"checkpoint: {error}") from error
     if format_checkpoint(checkpoint) != text:
-        msg = f"expected the checkpoint's own spelling, got {show(text)}"
-        raise MalformedCheckpointError(msg)
+        raise MalformedCheckpointError(f"expected the checkpoint's own spelling, got {show(text)}")
     return checkpoint
 
 
@@ -120,20 +117,23 @@ def format_checkpoint(checkpoint: Checkpoint) -> bytes:
         text = "".join(f"{line}\n" for line in lines).encode("utf-8")
         check_text(text)
     except UnicodeEncodeError as error:
-        msg = "expected an origin and extension lines of valid Unicode"
-        raise MalformedCheckpointError(msg) from error
+        raise MalformedCheckpointError(
+            "expected an origin and extension lines of valid Unicode"
+        ) from error
     except MalformedError as error:
-        msg = f"checkpoint: {error}"
-        raise MalformedCheckpointError(msg) from error
+        raise MalformedCheckpointError(f"checkpoint: {error}") from error
     if not 1 <= len(checkpoint.origin.encode()) <= MAX_ORIGIN_BYTES:
-        msg = f"expected an origin of 1 to {MAX_ORIGIN_BYTES} bytes, got {show(checkpoint.origin)}"
-        raise MalformedCheckpointError(msg)
+        raise MalformedCheckpointError(
+            f"expected an origin of 1 to {MAX_ORIGIN_BYTES} bytes, got {show(checkpoint.origin)}"
+        )
     if not all(lines) or text.count(b"\n") != len(lines) or len(text) > MAX_CHECKPOINT_BYTES:
-        msg = f"expected lines without LF, none empty, {MAX_CHECKPOINT_BYTES} bytes in all"
-        raise MalformedCheckpointError(msg)
+        raise MalformedCheckpointError(
+            f"expected lines without LF, none empty, {MAX_CHECKPOINT_BYTES} bytes in all"
+        )
     if checkpoint.size == 0 and checkpoint.root != EMPTY_ROOT:
-        msg = f"expected root {EMPTY_ROOT.hex()} at tree size 0, got {checkpoint.root.hex()}"
-        raise MalformedCheckpointError(msg)
+        raise MalformedCheckpointError(
+            f"expected root {EMPTY_ROOT.hex()} at tree size 0, got {checkpoint.root.hex()}"
+        )
     return text
 
 

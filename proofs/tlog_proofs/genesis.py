@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from tlog_proofs.cbor import decode_cbor, encode_cbor
 from tlog_proofs.checkpoint import MAX_ORIGIN_BYTES, Checkpoint, format_checkpoint
+from tlog_proofs.entry_bundle import MAX_ENTRY_BYTES
 from tlog_proofs.errors import MalformedError, MalformedGenesisError
 from tlog_proofs.geometry import MAX_SIZE
 from tlog_proofs.signatures import ED25519_TYPE, parse_vkey, split_vkey
 from tlog_proofs.strict import show
-from tlog_proofs.tiles import MAX_ENTRY_BYTES
 
 KIND_OPAQUE = "opaque/1"
 KIND_EVENT = "event/1"
@@ -59,14 +59,14 @@ def check_origin(origin: str) -> None:
         1 <= len(origin) <= MAX_ORIGIN_BYTES
         and all("!" <= character <= "~" and character != "+" for character in origin)
     ):
-        msg = (
+        raise MalformedGenesisError(
             f"expected an origin of 1 to {MAX_ORIGIN_BYTES} visible ASCII characters without "
             f"plus signs, got {show(origin)}"
         )
-        raise MalformedGenesisError(msg)
     if origin.startswith(_RESERVED_PREFIX):
-        msg = f"expected an origin that does not begin {_RESERVED_PREFIX}, got {show(origin)}"
-        raise MalformedGenesisError(msg)
+        raise MalformedGenesisError(
+            f"expected an origin that does not begin {_RESERVED_PREFIX}, got {show(origin)}"
+        )
 
 
 def format_genesis(genesis: Genesis) -> bytes:
@@ -103,8 +103,7 @@ def parse_genesis(entry: bytes) -> Genesis:
     except MalformedGenesisError:
         raise
     except MalformedError as error:
-        msg = f"genesis: {error}"
-        raise MalformedGenesisError(msg) from error
+        raise MalformedGenesisError(f"genesis: {error}") from error
     return genesis
 
 
@@ -120,15 +119,17 @@ def _from_fields(fields: object) -> Genesis:
                     return Genesis(origin, kind, created, vkeys)
                 case [str(old), int(size), bytes(root)] if len(vkeys) == len(keys):
                     return Genesis(origin, kind, created, vkeys, Predecessor(old, size, root))
-    msg = f"expected a genesis [{_VERSION}, origin, kind, created, [vkey, ...], predecessor]"
-    raise MalformedGenesisError(msg)
+    raise MalformedGenesisError(
+        f"expected a genesis [{_VERSION}, origin, kind, created, [vkey, ...], predecessor]"
+    )
 
 
 def _check(genesis: Genesis) -> None:
     check_origin(genesis.origin)
     if genesis.kind not in KINDS:
-        msg = f"expected a kind of {' or '.join(KINDS)}, got {show(genesis.kind)}"
-        raise MalformedGenesisError(msg)
+        raise MalformedGenesisError(
+            f"expected a kind of {' or '.join(KINDS)}, got {show(genesis.kind)}"
+        )
     _check_count("created", genesis.created, 0)
     _check_vkeys(genesis.origin, genesis.vkeys)
     if genesis.predecessor is not None:
@@ -137,8 +138,7 @@ def _check(genesis: Genesis) -> None:
 
 def _check_vkeys(origin: str, vkeys: tuple[str, ...]) -> None:
     if not 1 <= len(vkeys) <= MAX_VKEYS:
-        msg = f"expected 1 to {MAX_VKEYS} vkeys, got {len(vkeys)}"
-        raise MalformedGenesisError(msg)
+        raise MalformedGenesisError(f"expected 1 to {MAX_VKEYS} vkeys, got {len(vkeys)}")
     for vkey in vkeys:
         try:
             name, _, key_type, _ = split_vkey(vkey)
@@ -146,14 +146,13 @@ def _check_vkeys(origin: str, vkeys: tuple[str, ...]) -> None:
             if key_type == ED25519_TYPE:
                 parse_vkey(vkey)
         except MalformedError as error:
-            msg = f"genesis: {error}"
-            raise MalformedGenesisError(msg) from error
+            raise MalformedGenesisError(f"genesis: {error}") from error
         if name != origin:
-            msg = f"expected a vkey named {origin}, got one named {show(name)}"
-            raise MalformedGenesisError(msg)
+            raise MalformedGenesisError(
+                f"expected a vkey named {origin}, got one named {show(name)}"
+            )
     if len(set(vkeys)) != len(vkeys):
-        msg = "expected each vkey once"
-        raise MalformedGenesisError(msg)
+        raise MalformedGenesisError("expected each vkey once")
 
 
 def _check_predecessor(origin: str, previous: Predecessor) -> None:
@@ -162,14 +161,15 @@ def _check_predecessor(origin: str, previous: Predecessor) -> None:
     try:
         format_checkpoint(Checkpoint(previous.origin, previous.size, previous.root))
     except MalformedError as error:
-        msg = f"predecessor: {error}"
-        raise MalformedGenesisError(msg) from error
+        raise MalformedGenesisError(f"predecessor: {error}") from error
     if previous.origin == origin:
-        msg = f"expected a predecessor with another origin, got {show(origin)} again"
-        raise MalformedGenesisError(msg)
+        raise MalformedGenesisError(
+            f"expected a predecessor with another origin, got {show(origin)} again"
+        )
 
 
 def _check_count(what: str, value: object, minimum: int) -> None:
     if not (type(value) is int and minimum <= value <= MAX_SIZE):
-        msg = f"expected {what} between {minimum} and 2^63-1, got {show(value)}"
-        raise MalformedGenesisError(msg)
+        raise MalformedGenesisError(
+            f"expected {what} between {minimum} and 2^63-1, got {show(value)}"
+        )

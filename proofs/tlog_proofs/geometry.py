@@ -27,8 +27,7 @@ start."""
 def check_size(what: str, value: object) -> None:
     """Refuse what is not an integer with 0 <= value <= MAX_SIZE, with a MalformedProofError."""
     if not (isinstance(value, int) and 0 <= value <= MAX_SIZE):
-        msg = f"expected {what} between 0 and 2^63-1, got {show(value)}"
-        raise MalformedProofError(msg)
+        raise MalformedProofError(f"expected {what} between 0 and 2^63-1, got {show(value)}")
 
 
 def check_subtree(start: int, end: int) -> None:
@@ -40,8 +39,9 @@ def check_subtree(start: int, end: int) -> None:
     check_size("subtree start", start)
     check_size("subtree end", end)
     if start > end or start % _power_of_two_from(end - start):
-        msg = f"[{start}, {end}) is not a subtree: start > end, or start not aligned to the length"
-        raise MalformedProofError(msg)
+        raise MalformedProofError(
+            f"[{start}, {end}) is not a subtree: start > end, or start not aligned to the length"
+        )
 
 
 def check_full_subtree(start: int, end: int) -> None:
@@ -53,8 +53,9 @@ def check_full_subtree(start: int, end: int) -> None:
     check_subtree(start, end)
     length = end - start
     if length != _power_of_two_from(length):
-        msg = f"[{start}, {end}) is not a full subtree: its length is not a power of two"
-        raise MalformedProofError(msg)
+        raise MalformedProofError(
+            f"[{start}, {end}) is not a full subtree: its length is not a power of two"
+        )
 
 
 def aligned_subtrees(start: int, end: int) -> tuple[tuple[int, int], ...]:
@@ -66,8 +67,7 @@ def aligned_subtrees(start: int, end: int) -> tuple[tuple[int, int], ...]:
     check_size("range start", start)
     check_size("range end", end)
     if start > end:
-        msg = f"expected a range with start <= end, got [{start}, {end})"
-        raise MalformedProofError(msg)
+        raise MalformedProofError(f"expected a range with start <= end, got [{start}, {end})")
     subtrees = []
     while start < end:
         length = 1 << ((end - start).bit_length() - 1)
@@ -118,8 +118,9 @@ def proof_subtrees(start: int, end: int, size: int) -> tuple[tuple[int, int], ..
     check_subtree(start, end)
     check_size("tree size", size)
     if end > size:
-        msg = f"expected a subtree within the tree, got [{start}, {end}) and tree size {size}"
-        raise MalformedProofError(msg)
+        raise MalformedProofError(
+            f"expected a subtree within the tree, got [{start}, {end}) and tree size {size}"
+        )
     if start == end:
         return ()
     siblings = []

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
 from tlog_proofs.errors import MalformedProofError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 HASH_SIZE = 32
 EMPTY_ROOT = sha256(b"").digest()
@@ -43,8 +40,7 @@ def root_from_leaf_hashes(hashes: Iterable[bytes]) -> bytes:
     if not level:
         return EMPTY_ROOT
     if set(map(len, level)) != {HASH_SIZE}:
-        msg = f"expected leaf hashes of {HASH_SIZE} bytes each"
-        raise MalformedProofError(msg)
+        raise MalformedProofError(f"expected leaf hashes of {HASH_SIZE} bytes each")
     digest = sha256
     while len(level) > 1:
         # The RFC splits at the largest power of two, which is the same as pairing from the left

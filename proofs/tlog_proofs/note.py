@@ -15,9 +15,10 @@ Source: C2SP signed-note.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from tlog_proofs.errors import (
     MalformedError,
@@ -26,9 +27,6 @@ from tlog_proofs.errors import (
     UnknownKeyError,
 )
 from tlog_proofs.strict import decode_base64, encode_base64, show
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 MAX_NOTE_BYTES = 1 << 20
 MAX_SIGNATURES = 100
@@ -120,11 +118,13 @@ def check_key_name(name: str) -> None:
     except UnicodeEncodeError:
         size = 0
     if not 1 <= size <= MAX_KEY_NAME_BYTES:
-        msg = f"expected a key name of 1 to {MAX_KEY_NAME_BYTES} bytes of UTF-8, got {show(name)}"
-        raise MalformedKeyError(msg)
+        raise MalformedKeyError(
+            f"expected a key name of 1 to {MAX_KEY_NAME_BYTES} bytes of UTF-8, got {show(name)}"
+        )
     if any(character == "+" or character < " " or character.isspace() for character in name):
-        msg = f"expected a key name without spaces, controls and plus signs, got {show(name)}"
-        raise MalformedKeyError(msg)
+        raise MalformedKeyError(
+            f"expected a key name without spaces, controls and plus signs, got {show(name)}"
+        )
 
 
 def check_text(data: bytes) -> str:
@@ -136,14 +136,13 @@ def check_text(data: bytes) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        msg = f"expected UTF-8, got another byte at {error.start}"
-        raise MalformedNoteError(msg) from error
+        raise MalformedNoteError(f"expected UTF-8, got another byte at {error.start}") from error
     if control := _CONTROL_BYTES.search(data):
-        msg = f"expected no control characters but LF, got one at byte {control.start()}"
-        raise MalformedNoteError(msg)
+        raise MalformedNoteError(
+            f"expected no control characters but LF, got one at byte {control.start()}"
+        )
     if not data.endswith(b"\n"):
-        msg = "expected lines that each end in LF, the last one does not"
-        raise MalformedNoteError(msg)
+        raise MalformedNoteError("expected lines that each end in LF, the last one does not")
     return text
 
 
@@ -155,17 +154,16 @@ def parse_note_unverified(note: bytes) -> Note:
             more than MAX_SIGNATURES.
     """
     if len(note) > MAX_NOTE_BYTES:
-        msg = f"expected a note of at most {MAX_NOTE_BYTES} bytes, got {len(note)}"
-        raise MalformedNoteError(msg)
+        raise MalformedNoteError(
+            f"expected a note of at most {MAX_NOTE_BYTES} bytes, got {len(note)}"
+        )
     check_text(note)
     text, separator, signatures = note.rpartition(b"\n\n")
     if not separator or not signatures:
-        msg = "expected a text, an empty line and signature lines"
-        raise MalformedNoteError(msg)
+        raise MalformedNoteError("expected a text, an empty line and signature lines")
     count = signatures.count(b"\n")
     if count > MAX_SIGNATURES:
-        msg = f"expected at most {MAX_SIGNATURES} signatures, got {count}"
-        raise MalformedNoteError(msg)
+        raise MalformedNoteError(f"expected at most {MAX_SIGNATURES} signatures, got {count}")
     lines = signatures.decode("utf-8").split("\n")[:-1]
     return Note(text + b"\n", tuple(_parse_signature_line(line) for line in lines))
 
@@ -183,8 +181,7 @@ def format_note(text: bytes, signatures: Iterable[NoteSignature]) -> bytes:
         parts.append(f"{_EM_DASH} {signature.name} {blob}\n".encode("utf-8", "replace"))
     note = b"".join(parts)
     if parse_note_unverified(note) != Note(text, signatures):
-        msg = "expected a text and signatures that read back as they are"
-        raise MalformedNoteError(msg)
+        raise MalformedNoteError("expected a text and signatures that read back as they are")
     return note
 
 
@@ -200,8 +197,9 @@ def open_note(note: bytes, verifiers: Iterable[Verifier]) -> OpenedNote:
     known: dict[tuple[str, bytes], Verifier] = {}
     for verifier in verifiers:
         if known.setdefault((verifier.name, verifier.key_id), verifier) != verifier:
-            msg = f"two keys share the name and id {verifier.name}+{verifier.key_id.hex()}"
-            raise MalformedKeyError(msg)
+            raise MalformedKeyError(
+                f"two keys share the name and id {verifier.name}+{verifier.key_id.hex()}"
+            )
     parsed = parse_note_unverified(note)
     verified, unverified = [], []
     for line in parsed.signatures:
@@ -213,8 +211,7 @@ def open_note(note: bytes, verifiers: Iterable[Verifier]) -> OpenedNote:
         verified.append(line)
     if not verified:
         names = ", ".join(f"{name}+{id_.hex()}" for name, id_ in known) or "no key at all"
-        msg = f"expected a signature by {names}, the note has none"
-        raise UnknownKeyError(msg)
+        raise UnknownKeyError(f"expected a signature by {names}, the note has none")
     return OpenedNote(parsed.text, tuple(verified), tuple(unverified))
 
 
@@ -233,15 +230,16 @@ def _parse_signature_line(line: str) -> NoteSignature:
     dash, _, rest = line.partition(" ")
     name, _, blob = rest.partition(" ")
     if dash != _EM_DASH:
-        msg = f"expected a signature line that begins with an em dash, got {show(line)}"
-        raise MalformedNoteError(msg)
+        raise MalformedNoteError(
+            f"expected a signature line that begins with an em dash, got {show(line)}"
+        )
     try:
         check_key_name(name)
         data = decode_base64(blob, max_bytes=MAX_NOTE_BYTES)
     except MalformedError as error:
-        msg = f"signature line: {error}"
-        raise MalformedNoteError(msg) from error
+        raise MalformedNoteError(f"signature line: {error}") from error
     if len(data) <= KEY_ID_SIZE:
-        msg = f"expected a key id of {KEY_ID_SIZE} bytes and a signature, got {len(data)} bytes"
-        raise MalformedNoteError(msg)
+        raise MalformedNoteError(
+            f"expected a key id of {KEY_ID_SIZE} bytes and a signature, got {len(data)} bytes"
+        )
     return NoteSignature(name, data[:KEY_ID_SIZE], data[KEY_ID_SIZE:])

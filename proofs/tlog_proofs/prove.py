@@ -26,8 +26,7 @@ def prove_inclusion(index: int, size: int, read_subtree: ReadSubtree) -> tuple[b
     check_size("index", index)
     check_size("tree size", size)
     if index >= size:
-        msg = f"expected index < size, got index {index} and size {size}"
-        raise MalformedProofError(msg)
+        raise MalformedProofError(f"expected index < size, got index {index} and size {size}")
     return prove_subtree_consistency(index, index + 1, size, read_subtree)
 
 
@@ -41,8 +40,7 @@ def prove_consistency(old: int, new: int, read_subtree: ReadSubtree) -> tuple[by
     check_size("old size", old)
     check_size("new size", new)
     if not 1 <= old <= new:
-        msg = f"expected sizes 1 <= old <= new, got old {old} and new {new}"
-        raise MalformedProofError(msg)
+        raise MalformedProofError(f"expected sizes 1 <= old <= new, got old {old} and new {new}")
     return prove_subtree_consistency(0, old, new, read_subtree)
 
 
@@ -58,8 +56,7 @@ def prove_subtree_inclusion(
     check_subtree(start, end)
     check_size("index", index)
     if not start <= index < end:
-        msg = f"expected an index in [{start}, {end}), got {index}"
-        raise MalformedProofError(msg)
+        raise MalformedProofError(f"expected an index in [{start}, {end}), got {index}")
     # A subtree is a tree of its own: its full subtrees are the log's, shifted by start.
     return prove_inclusion(
         index - start, end - start, lambda low, high: read_subtree(start + low, start + high)

@@ -47,8 +47,9 @@ class Ed25519Verifier:
     def __post_init__(self) -> None:
         check_key_name(self.name)
         if len(self.public_key) != _PUBLIC_KEY_SIZE:
-            msg = f"expected a public key of {_PUBLIC_KEY_SIZE} bytes, got {len(self.public_key)}"
-            raise MalformedKeyError(msg)
+            raise MalformedKeyError(
+                f"expected a public key of {_PUBLIC_KEY_SIZE} bytes, got {len(self.public_key)}"
+            )
 
     @property
     def key_id(self) -> bytes:
@@ -98,8 +99,7 @@ class Ed25519Signer:
 
     def __post_init__(self) -> None:
         if len(self.seed) != _SEED_SIZE:
-            msg = f"expected a seed of {_SEED_SIZE} bytes, got {len(self.seed)}"
-            raise MalformedKeyError(msg)
+            raise MalformedKeyError(f"expected a seed of {_SEED_SIZE} bytes, got {len(self.seed)}")
         check_key_name(self.name)
         public_key = self._private_key().public_key().public_bytes_raw()
         object.__setattr__(self, "verifier", Ed25519Verifier(self.name, public_key))
@@ -135,12 +135,14 @@ def parse_vkey(text: str) -> Ed25519Verifier:
     """
     name, id_, key_type, public_key = split_vkey(text)
     if key_type != ED25519_TYPE:
-        msg = f"expected a vkey of type 0x{ED25519_TYPE:02x} (Ed25519), got 0x{key_type:02x}"
-        raise MalformedKeyError(msg)
+        raise MalformedKeyError(
+            f"expected a vkey of type 0x{ED25519_TYPE:02x} (Ed25519), got 0x{key_type:02x}"
+        )
     verifier = Ed25519Verifier(name, public_key)
     if verifier.key_id != id_:
-        msg = f"expected key id {verifier.key_id.hex()} for this name and key, got {id_.hex()}"
-        raise MalformedKeyError(msg)
+        raise MalformedKeyError(
+            f"expected key id {verifier.key_id.hex()} for this name and key, got {id_.hex()}"
+        )
     return verifier
 
 
@@ -153,8 +155,9 @@ def split_vkey(text: str) -> tuple[str, bytes, int, bytes]:
     try:
         return _split_key(text)
     except MalformedError as error:
-        msg = f"expected a vkey NAME+KEYID+BASE64, got {show(text)}: {error}"
-        raise MalformedKeyError(msg) from error
+        raise MalformedKeyError(
+            f"expected a vkey NAME+KEYID+BASE64, got {show(text)}: {error}"
+        ) from error
 
 
 def parse_signer_key(text: str) -> Ed25519Signer:
@@ -171,8 +174,7 @@ def parse_signer_key(text: str) -> Ed25519Signer:
     except MalformedError:
         signer = None
     if signer is None or signer.text != text:
-        msg = "expected an Ed25519 signer key PRIVATE+KEY+NAME+KEYID+BASE64"
-        raise MalformedKeyError(msg)
+        raise MalformedKeyError("expected an Ed25519 signer key PRIVATE+KEY+NAME+KEYID+BASE64")
     return signer
 
 
@@ -183,19 +185,16 @@ def _read_signer_key(text: str) -> Ed25519Signer:
 
 def _split_key(text: str) -> tuple[str, bytes, int, bytes]:
     if len(text) > MAX_VKEY_BYTES:
-        msg = f"expected at most {MAX_VKEY_BYTES} characters, got {len(text)}"
-        raise MalformedKeyError(msg)
+        raise MalformedKeyError(f"expected at most {MAX_VKEY_BYTES} characters, got {len(text)}")
     # The base64 may hold plus signs of its own: only the first two separate.
     name, _, rest = text.partition("+")
     id_text, _, blob = rest.partition("+")
     check_key_name(name)
     if len(id_text) != 2 * KEY_ID_SIZE or not set(id_text) <= set("0123456789abcdef"):
-        msg = f"expected a key id of {2 * KEY_ID_SIZE} lowercase hex digits"
-        raise MalformedKeyError(msg)
+        raise MalformedKeyError(f"expected a key id of {2 * KEY_ID_SIZE} lowercase hex digits")
     material = decode_base64(blob, max_bytes=MAX_VKEY_BYTES)
     if len(material) <= 1:
-        msg = "expected a type byte and a key"
-        raise MalformedKeyError(msg)
+        raise MalformedKeyError("expected a type byte and a key")
     return name, bytes.fromhex(id_text), material[0], material[1:]
 
 

@@ -39,12 +39,12 @@ def parse_decimal(text: str | bytes, *, maximum: int = MAX_DECIMAL) -> int:
     """
     digits = _ascii(text, len(str(maximum)), "a decimal number")
     if not digits.isdigit():
-        msg = f"expected a decimal number, got {show(text)}"
-        raise MalformedError(msg)
+        raise MalformedError(f"expected a decimal number, got {show(text)}")
     number = int(digits)
     if str(number) != digits or number > maximum:
-        msg = f"expected a decimal number up to {maximum} without leading zeros, got {show(text)}"
-        raise MalformedError(msg)
+        raise MalformedError(
+            f"expected a decimal number up to {maximum} without leading zeros, got {show(text)}"
+        )
     return number
 
 
@@ -76,8 +76,7 @@ def decode_base64(
     except binascii.Error:
         data = None
     if data is None or encode_base64(data) != characters:
-        msg = f"expected canonical standard base64 with padding, got {show(text)}"
-        raise MalformedError(msg)
+        raise MalformedError(f"expected canonical standard base64 with padding, got {show(text)}")
     if len(data) > limit or (size is not None and len(data) != size):
         msg = f"expected base64 of {'' if size is not None else 'at most '}{limit} bytes"
         raise MalformedError(f"{msg}, got {len(data)}")
@@ -87,9 +86,7 @@ def decode_base64(
 def _ascii(text: str | bytes, max_characters: int, what: str) -> str:
     """Give ASCII text of at most so many characters as str."""
     if len(text) > max_characters:
-        msg = f"expected {what}, got {len(text)} characters"
-        raise MalformedError(msg)
+        raise MalformedError(f"expected {what}, got {len(text)} characters")
     if not text.isascii():
-        msg = f"expected {what} in ASCII, got {show(text)}"
-        raise MalformedError(msg)
+        raise MalformedError(f"expected {what} in ASCII, got {show(text)}")
     return text if isinstance(text, str) else text.decode("ascii")

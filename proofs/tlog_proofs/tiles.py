@@ -1,4 +1,4 @@
-"""Tiles: how a tree is cut into files of 256 hashes, their paths, and entry bundles.
+"""Tiles: how a tree is cut into files of 256 hashes; the paths of these and of entry bundles.
 
 Tile (level, index) holds the roots of the full subtrees of 256**level leaves, from number
 index * 256 on. A *partial* tile, on the right edge, holds fewer than 256. An entry bundle holds the
@@ -11,22 +11,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
 from tlog_proofs.errors import MalformedError, MalformedProofError, MalformedTileError
 from tlog_proofs.geometry import MAX_SIZE, check_full_subtree, check_size
 from tlog_proofs.hashing import HASH_SIZE
 from tlog_proofs.strict import parse_decimal, show
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 TILE_HEIGHT = 8
 TILE_WIDTH = 1 << TILE_HEIGHT
 MAX_LEVEL = 63
 """Highest level that a path may name; trees of at most 2^63-1 leaves have levels 0 to 7."""
-MAX_ENTRY_BYTES = 65_535
-MAX_BUNDLE_BYTES = TILE_WIDTH * (2 + MAX_ENTRY_BYTES)
 
 _MAX_PATH_CHARACTERS = 64
 
@@ -45,8 +39,9 @@ class Tile:
 
     def __post_init__(self) -> None:
         if not 0 <= self.level <= MAX_LEVEL:
-            msg = f"expected a tile level between 0 and {MAX_LEVEL}, got {show(self.level)}"
-            raise MalformedTileError(msg)
+            raise MalformedTileError(
+                f"expected a tile level between 0 and {MAX_LEVEL}, got {show(self.level)}"
+            )
         _check_index_and_width(self.index, self.width)
 
     @property
@@ -107,16 +102,13 @@ def parse_tile_path(path: str) -> Tile | EntryBundle:
         MalformedTileError: it names no tile and no bundle, or spells one otherwise than .path does.
     """
     if len(path) > _MAX_PATH_CHARACTERS:
-        msg = f"expected a tile path, got {len(path)} characters"
-        raise MalformedTileError(msg)
+        raise MalformedTileError(f"expected a tile path, got {len(path)} characters")
     try:
         tile = _read_tile_path(path)
     except MalformedError as error:
-        msg = f"expected a tile path, got {show(path)}: {error}"
-        raise MalformedTileError(msg) from error
+        raise MalformedTileError(f"expected a tile path, got {show(path)}: {error}") from error
     if tile.path != path:
-        msg = f"expected tile path {tile.path}, got {show(path)}"
-        raise MalformedTileError(msg)
+        raise MalformedTileError(f"expected tile path {tile.path}, got {show(path)}")
     return tile
 
 
@@ -153,8 +145,9 @@ def tile_of_subtree(start: int, end: int, size: int) -> Tile:
     level, index, _, _ = place_of_subtree(start, end)
     check_size("tree size", size)
     if end > size:
-        msg = f"expected a subtree within the tree, got [{start}, {end}) and tree size {size}"
-        raise MalformedProofError(msg)
+        raise MalformedProofError(
+            f"expected a subtree within the tree, got [{start}, {end}) and tree size {size}"
+        )
     return Tile(level, index, tile_width(level, index, size))
 
 
@@ -181,11 +174,11 @@ def check_tile(tile: Tile, data: object) -> None:
         MalformedTileError: another length, or no bytes.
     """
     if not isinstance(data, bytes):
-        msg = f"expected the bytes of {tile.path}, got {type(data).__name__}"
-        raise MalformedTileError(msg)
+        raise MalformedTileError(f"expected the bytes of {tile.path}, got {type(data).__name__}")
     if len(data) != tile.width * HASH_SIZE:
-        msg = f"expected {tile.width * HASH_SIZE} bytes of {tile.path}, got {len(data)}"
-        raise MalformedTileError(msg)
+        raise MalformedTileError(
+            f"expected {tile.width * HASH_SIZE} bytes of {tile.path}, got {len(data)}"
+        )
 
 
 def tile_root(data: bytes) -> bytes:
@@ -195,8 +188,9 @@ def tile_root(data: bytes) -> bytes:
         MalformedTileError: data is not 8,192 bytes long.
     """
     if len(data) != TILE_WIDTH * HASH_SIZE:
-        msg = f"expected the {TILE_WIDTH * HASH_SIZE} bytes of a full tile, got {len(data)}"
-        raise MalformedTileError(msg)
+        raise MalformedTileError(
+            f"expected the {TILE_WIDTH * HASH_SIZE} bytes of a full tile, got {len(data)}"
+        )
     return _fold(data)
 
 
@@ -209,55 +203,15 @@ def subtree_root_in_tile(data: bytes, first: int, count: int) -> bytes:
         MalformedTileError: these do not hold.
     """
     if not (count > 0 and count & (count - 1) == 0 and first >= 0 and first % count == 0):
-        msg = f"expected an aligned power of two of hashes, got {count} from {first}"
-        raise MalformedTileError(msg)
+        raise MalformedTileError(
+            f"expected an aligned power of two of hashes, got {count} from {first}"
+        )
     hashes = data[first * HASH_SIZE : (first + count) * HASH_SIZE]
     if len(hashes) != count * HASH_SIZE:
-        msg = f"expected hashes {first} to {first + count} in a tile of {len(data)} bytes"
-        raise MalformedTileError(msg)
+        raise MalformedTileError(
+            f"expected hashes {first} to {first + count} in a tile of {len(data)} bytes"
+        )
     return _fold(hashes)
-
-
-def format_entry_bundle(entries: Sequence[bytes]) -> bytes:
-    """Write 1 to 256 entries as the bytes of a bundle: each after its length in two bytes.
-
-    Raises:
-        MalformedTileError: there are none or more than 256, or one has more than 65,535 bytes.
-    """
-    if not 1 <= len(entries) <= TILE_WIDTH:
-        msg = f"expected 1 to {TILE_WIDTH} entries, got {len(entries)}"
-        raise MalformedTileError(msg)
-    parts: list[bytes] = []
-    for entry in entries:
-        if len(entry) > MAX_ENTRY_BYTES:
-            msg = f"expected an entry of at most {MAX_ENTRY_BYTES} bytes, got {len(entry)}"
-            raise MalformedTileError(msg)
-        parts += (len(entry).to_bytes(2, "big"), entry)
-    return b"".join(parts)
-
-
-def parse_entry_bundle(data: bytes, width: int) -> tuple[bytes, ...]:
-    """Read the entries of a bundle that has exactly `width` (1 to 256) of them.
-
-    Raises:
-        MalformedTileError: the bundle ends early, or bytes are left over.
-    """
-    _check_index_and_width(0, width)
-    entries: list[bytes] = []
-    position = 0
-    for _ in range(width):
-        length = int.from_bytes(data[position : position + 2], "big")
-        end = position + 2 + length
-        # Fewer than two bytes of length at the very end are caught here as well.
-        if end > len(data):
-            msg = f"expected {width} entries, the bundle ends within number {len(entries)}"
-            raise MalformedTileError(msg)
-        entries.append(data[position + 2 : end])
-        position = end
-    if position != len(data):
-        msg = f"expected {width} entries, got {len(data) - position} bytes after them"
-        raise MalformedTileError(msg)
-    return tuple(entries)
 
 
 def _fold(hashes: bytes) -> bytes:
@@ -273,11 +227,11 @@ def _fold(hashes: bytes) -> bytes:
 
 def _check_index_and_width(index: int, width: int) -> None:
     if not 0 <= index <= MAX_SIZE:
-        msg = f"expected a tile index between 0 and 2^63-1, got {show(index)}"
-        raise MalformedTileError(msg)
+        raise MalformedTileError(f"expected a tile index between 0 and 2^63-1, got {show(index)}")
     if not 1 <= width <= TILE_WIDTH:
-        msg = f"expected a tile width between 1 and {TILE_WIDTH}, got {show(width)}"
-        raise MalformedTileError(msg)
+        raise MalformedTileError(
+            f"expected a tile width between 1 and {TILE_WIDTH}, got {show(width)}"
+        )
 
 
 def _format_place(index: int, width: int) -> str:

@@ -13,17 +13,13 @@ Source: C2SP tlog-proof.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tlog_proofs.checkpoint import SignedCheckpoint, open_checkpoint, parse_checkpoint
 from tlog_proofs.errors import MalformedError, MalformedTlogProofError
 from tlog_proofs.hashing import HASH_SIZE
-from tlog_proofs.note import MAX_NOTE_BYTES, parse_note_unverified
+from tlog_proofs.note import MAX_NOTE_BYTES, Verifier, parse_note_unverified
 from tlog_proofs.strict import decode_base64, encode_base64, parse_decimal
 from tlog_proofs.verify import verify_inclusion
-
-if TYPE_CHECKING:
-    from tlog_proofs.note import Verifier
 
 MAX_EXTRA_BYTES = 1 << 22
 MAX_INCLUSION_HASHES = 63
@@ -54,21 +50,22 @@ def parse_tlog_proof(data: bytes) -> TlogProof:
         MalformedTlogProofError: it is none, or spells one otherwise than format_tlog_proof does.
     """
     if len(data) > MAX_TLOG_PROOF_BYTES:
-        msg = f"expected a tlog-proof of at most {MAX_TLOG_PROOF_BYTES} bytes, got {len(data)}"
-        raise MalformedTlogProofError(msg)
+        raise MalformedTlogProofError(
+            f"expected a tlog-proof of at most {MAX_TLOG_PROOF_BYTES} bytes, got {len(data)}"
+        )
     header, separator, checkpoint = data.partition(b"\n\n")
     lines = header.split(b"\n", MAX_INCLUSION_HASHES + 3)
     if lines.pop(0) != _FIRST_LINE or not separator:
-        msg = f"expected a first line {_FIRST_LINE.decode()}, and an empty line before a checkpoint"
-        raise MalformedTlogProofError(msg)
+        raise MalformedTlogProofError(
+            f"expected a first line {_FIRST_LINE.decode()}, and an empty line before a checkpoint"
+        )
     try:
         extra = None
         if lines and lines[0].startswith(b"extra "):
             text = lines.pop(0).removeprefix(b"extra ")
             extra = decode_base64(text, max_bytes=MAX_EXTRA_BYTES)
         if not lines or not lines[0].startswith(b"index "):
-            msg = "expected a line of index and a decimal number"
-            raise MalformedTlogProofError(msg)
+            raise MalformedTlogProofError("expected a line of index and a decimal number")
         index = parse_decimal(lines.pop(0).removeprefix(b"index "))
         proof = tuple(decode_base64(line, size=HASH_SIZE) for line in lines)
         parsed = TlogProof(index, proof, checkpoint, extra)
@@ -76,11 +73,9 @@ def parse_tlog_proof(data: bytes) -> TlogProof:
     except MalformedTlogProofError:
         raise
     except MalformedError as error:
-        msg = f"tlog-proof: {error}"
-        raise MalformedTlogProofError(msg) from error
+        raise MalformedTlogProofError(f"tlog-proof: {error}") from error
     if spelled != data:
-        msg = "expected the tlog-proof's own spelling"
-        raise MalformedTlogProofError(msg)
+        raise MalformedTlogProofError("expected the tlog-proof's own spelling")
     return parsed
 
 
@@ -97,16 +92,17 @@ def format_tlog_proof(proof: TlogProof) -> bytes:
         for line in lines:
             decode_base64(line, size=HASH_SIZE)
     except MalformedError as error:
-        msg = f"tlog-proof: {error}"
-        raise MalformedTlogProofError(msg) from error
+        raise MalformedTlogProofError(f"tlog-proof: {error}") from error
     if len(proof.proof) > MAX_INCLUSION_HASHES:
-        msg = f"expected at most {MAX_INCLUSION_HASHES} hashes, got {len(proof.proof)}"
-        raise MalformedTlogProofError(msg)
+        raise MalformedTlogProofError(
+            f"expected at most {MAX_INCLUSION_HASHES} hashes, got {len(proof.proof)}"
+        )
     parts = [_FIRST_LINE.decode()]
     if proof.extra is not None:
         if not 1 <= len(proof.extra) <= MAX_EXTRA_BYTES:
-            msg = f"expected extra data of 1 to {MAX_EXTRA_BYTES} bytes, got {len(proof.extra)}"
-            raise MalformedTlogProofError(msg)
+            raise MalformedTlogProofError(
+                f"expected extra data of 1 to {MAX_EXTRA_BYTES} bytes, got {len(proof.extra)}"
+            )
         parts.append(f"extra {encode_base64(proof.extra)}")
     parts += [f"index {index}", *lines, "", ""]
     return "\n".join(parts).encode("ascii") + proof.checkpoint

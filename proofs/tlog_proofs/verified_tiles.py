@@ -7,7 +7,7 @@ each full tile the one above: then nothing in it is free, and a single wrong has
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 from tlog_proofs.errors import MalformedProofError, MalformedTileError, RootMismatchError
 from tlog_proofs.geometry import aligned_subtrees, check_size, proof_subtrees, tree_root
@@ -24,9 +24,6 @@ from tlog_proofs.tiles import (
     tile_width,
 )
 from tlog_proofs.verify import check_hash
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 
 def tiles_for_inclusion(index: int, size: int) -> tuple[Tile, ...]:
@@ -52,8 +49,7 @@ def tiles_for_consistency(old: int, new: int) -> tuple[Tile, ...]:
     check_size("old size", old)
     check_size("new size", new)
     if not 1 <= old <= new:
-        msg = f"expected sizes 1 <= old <= new, got old {old} and new {new}"
-        raise MalformedProofError(msg)
+        raise MalformedProofError(f"expected sizes 1 <= old <= new, got old {old} and new {new}")
     return _closed(new, proof_subtrees(0, old, new))
 
 
@@ -114,8 +110,9 @@ class VerifiedTiles:
         try:
             hashes = self._hashes[level, index]
         except KeyError:
-            msg = f"tile {level}/{index}, with subtree [{start}, {end}), is not among those given"
-            raise MalformedTileError(msg) from None
+            raise MalformedTileError(
+                f"tile {level}/{index}, with subtree [{start}, {end}), is not among those given"
+            ) from None
         return subtree_root_in_tile(hashes, first, count)
 
     def leaf_hash(self, index: int) -> bytes:
@@ -127,8 +124,9 @@ class VerifiedTiles:
             check_tile(tile, data)
             width = tile_width(tile.level, tile.index, self.size)
             if tile.width != width:
-                msg = f"expected width {width} of {tile.path} at tree size {self.size}"
-                raise MalformedTileError(msg)
+                raise MalformedTileError(
+                    f"expected width {width} of {tile.path} at tree size {self.size}"
+                )
 
     def _verify_right_edge(self, tiles: Mapping[Tile, bytes]) -> None:
         edge = {}
@@ -136,8 +134,9 @@ class VerifiedTiles:
             try:
                 edge[tile.level, tile.index] = tiles[tile]
             except KeyError:
-                msg = f"partial tile {tile.path}, which the root is made of, is missing"
-                raise MalformedTileError(msg) from None
+                raise MalformedTileError(
+                    f"partial tile {tile.path}, which the root is made of, is missing"
+                ) from None
 
         def read_edge(start: int, end: int) -> bytes:
             level, index, first, count = place_of_subtree(start, end)
@@ -154,8 +153,9 @@ class VerifiedTiles:
         try:
             above = self._hashes[tile.level + 1, parent]
         except KeyError:
-            msg = f"tile {tile.path} is not tied to the root: the tile above it is missing"
-            raise MalformedTileError(msg) from None
+            raise MalformedTileError(
+                f"tile {tile.path} is not tied to the root: the tile above it is missing"
+            ) from None
         expected = above[position * HASH_SIZE : (position + 1) * HASH_SIZE]
         actual = tile_root(data)
         if actual != expected:
@@ -168,8 +168,9 @@ def _check_leaves(start: int, end: int, size: int) -> None:
     check_size("leaf index", end)
     check_size("tree size", size)
     if not start <= end <= size:
-        msg = f"expected leaves within the tree, got [{start}, {end}) and tree size {size}"
-        raise MalformedProofError(msg)
+        raise MalformedProofError(
+            f"expected leaves within the tree, got [{start}, {end}) and tree size {size}"
+        )
 
 
 def _closed(size: int, ranges: Iterable[tuple[int, int]]) -> tuple[Tile, ...]:

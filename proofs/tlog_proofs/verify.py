@@ -8,15 +8,12 @@ checkpoint.open_checkpoint and tlog_proof.verify_tlog_proof).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from tlog_proofs.errors import MalformedProofError, RootMismatchError
 from tlog_proofs.geometry import check_size, check_subtree
 from tlog_proofs.hashing import EMPTY_ROOT, HASH_SIZE, node_hash
 from tlog_proofs.strict import show
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 MAX_PROOF_HASHES = 64
 """The longest proof of a tree of at most 2^63-1 leaves: 63 levels, and the first hash of a
@@ -46,8 +43,9 @@ def verify_inclusion(
     check_size("index", index)
     check_size("tree size", size)
     if index >= size:
-        msg = f"expected index < size, got index {index} and size {size}"
-        raise MalformedProofError(msg)
+        raise MalformedProofError(f"expected index < size, got index {index} and size {size}")
+    check_hash(leaf_hash)
+    check_hash(root)
     verify_subtree_consistency(index, index + 1, size, proof, leaf_hash, root)
 
 
@@ -68,8 +66,7 @@ def verify_consistency(
     check_size("old size", old)
     check_size("new size", new)
     if not 1 <= old <= new:
-        msg = f"expected sizes 1 <= old <= new, got old {old} and new {new}"
-        raise MalformedProofError(msg)
+        raise MalformedProofError(f"expected sizes 1 <= old <= new, got old {old} and new {new}")
     verify_subtree_consistency(0, old, new, proof, old_root, new_root)
 
 
@@ -89,8 +86,7 @@ def verify_subtree_inclusion(
     check_subtree(start, end)
     check_size("index", index)
     if not start <= index < end:
-        msg = f"expected an index in [{start}, {end}), got {index}"
-        raise MalformedProofError(msg)
+        raise MalformedProofError(f"expected an index in [{start}, {end}), got {index}")
     verify_inclusion(index - start, end - start, leaf_hash, proof, subtree_root)
 
 
@@ -111,16 +107,18 @@ def verify_subtree_consistency(
     check_subtree(start, end)
     check_size("tree size", size)
     if end > size:
-        msg = f"expected a subtree within the tree, got [{start}, {end}) and tree size {size}"
-        raise MalformedProofError(msg)
-    _check_hashes(proof, subtree_root, root)
+        raise MalformedProofError(
+            f"expected a subtree within the tree, got [{start}, {end}) and tree size {size}"
+        )
+    if proof:
+        # Without a proof nothing is hashed, only compared.
+        _check_hashes(proof, subtree_root, root)
     if start == end:
         if proof:
-            msg = f"expected an empty proof for an empty subtree, got {len(proof)} hashes"
-            raise MalformedProofError(msg)
+            raise MalformedProofError(
+                f"expected an empty proof for an empty subtree, got {len(proof)} hashes"
+            )
         _check_root(EMPTY_ROOT, subtree_root)
-        if size == 0:
-            _check_root(EMPTY_ROOT, root)
         return
     computed_subtree_root, computed_root = _roots_from_proof(start, end, size, proof, subtree_root)
     _check_root(subtree_root, computed_subtree_root)
@@ -176,8 +174,7 @@ def _check_hashes(proof: Sequence[bytes], *roots: bytes) -> None:
 def check_hash(value: object) -> None:
     """Refuse what is not 32 bytes, with a MalformedProofError."""
     if not (isinstance(value, bytes) and len(value) == HASH_SIZE):
-        msg = f"expected a hash of {HASH_SIZE} bytes, got {show(value)}"
-        raise MalformedProofError(msg)
+        raise MalformedProofError(f"expected a hash of {HASH_SIZE} bytes, got {show(value)}")
 
 
 def _check_root(expected: bytes, actual: bytes) -> None:
