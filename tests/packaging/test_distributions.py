@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.conftest import PROJECTS, ROOT, Wheel, run_python
+from tests.packaging.wheels import PROJECTS, ROOT, Wheel, run_python
 
 SOURCES = {
     "tlog": ROOT / "tlog",
