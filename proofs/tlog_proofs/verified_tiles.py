@@ -34,6 +34,7 @@ def tiles_for_inclusion(index: int, size: int) -> tuple[Tile, ...]:
     Raises:
         MalformedProofError: these do not hold.
     """
+    check_size("leaf index", index)
     _check_leaves(index, index + 1, size)
     return _closed(size, [(index, index + 1), *proof_subtrees(index, index + 1, size)])
 
