@@ -8,6 +8,7 @@ import ipaddress
 import re
 import socket
 from dataclasses import dataclass
+from typing import Any
 
 from tlog.errors import UsageError
 from tlog_proofs import MalformedError, parse_decimal
@@ -46,7 +47,7 @@ def parse_address(text: str) -> Address:
 
 def is_loopback(address: Address) -> bool:
     """Whether every address that the host resolves to stays on this machine (OSError as it is)."""
-    return all(ipaddress.ip_address(info[4][0]).is_loopback for info in _resolve(address))
+    return all(ipaddress.ip_address(target[0]).is_loopback for _, target in _resolve(address))
 
 
 def bind(address: Address) -> tuple[tuple[socket.socket, ...], Address]:
@@ -58,7 +59,7 @@ def bind(address: Address) -> tuple[tuple[socket.socket, ...], Address]:
     with contextlib.ExitStack() as opened:
         sockets: list[socket.socket] = []
         port = address.port
-        for family, _, _, _, target in _resolve(address):
+        for family, target in _resolve(address):
             bound = opened.enter_context(socket.socket(family, socket.SOCK_STREAM))
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
@@ -77,8 +78,10 @@ def bind(address: Address) -> tuple[tuple[socket.socket, ...], Address]:
         return tuple(sockets), Address(address.host, port)
 
 
-def _resolve(address: Address) -> list[tuple[int, int, int, str, tuple[str, ...]]]:
+def _resolve(address: Address) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:
+    """Family and socket address of each address of the host, IPv4 first."""
     found = socket.getaddrinfo(
         address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
-    return sorted(found, key=lambda info: info[0] != socket.AF_INET)  # type: ignore[return-value]
+    pairs = [(family, target) for family, _, _, _, target in found]
+    return sorted(pairs, key=lambda pair: pair[0] != socket.AF_INET)

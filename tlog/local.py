@@ -118,8 +118,8 @@ class LocalClient:
             return False
         return True
 
-    async def request(self, method: str, path: str, body: object = None) -> object:
-        """Send body as JSON, unless it is None, and return the JSON of the answer.
+    async def request(self, method: str, path: str, body: object = None) -> dict[str, object]:
+        """Send body as JSON, unless it is None, and return the JSON object of the answer.
 
         Raises:
             HttpStatusError: refused; carries the problem.
@@ -136,7 +136,7 @@ class LocalClient:
                 answer = await read_body(response, path, MAX_ANSWER_BYTES)
                 if not response.ok:
                     raise HttpStatusError(path, response.status, parse_problem(answer))
-                return msgspec.json.decode(answer)
+                return msgspec.json.decode(answer, type=dict[str, object])
         except TimeoutError:
             message = f"{SOCKET_NAME}: no whole answer in time"
             raise FetchTimeoutError(message) from None

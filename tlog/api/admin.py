@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TypeVar
 
 import msgspec
@@ -16,6 +17,7 @@ from tlog.creation import NewLog
 from tlog.tokens import DEFAULT_LIFETIME_S, Scope, TokenRow
 
 MAX_BODY_BYTES = 64 * 1024
+POLL_S = 0.005
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 
@@ -51,12 +53,16 @@ async def show_log(request: web.Request) -> web.Response:
 
 
 async def create_log(request: web.Request) -> web.Response:
-    """Create a log; it is served as soon as this is answered."""
+    """Create a log; it takes appends as soon as this is answered."""
     query(request)
     body = await _read_json(request, LogCreation)
     new = NewLog(body.name, body.origin, body.kind, body.public)
-    facts = await host_of(request).create_log(new)
-    return json_response(facts.as_json(), status=201)
+    await host_of(request).create_log(new)
+    log = host_of(request).logs[new.name]
+    # Moments: there is nothing to index yet.
+    while log.state == "starting":  # noqa: ASYNC110
+        await asyncio.sleep(POLL_S)
+    return json_response(log.facts.as_json(), status=201)
 
 
 async def confirm_clock(request: web.Request) -> web.Response:

@@ -13,21 +13,24 @@ HOST = web.AppKey("HOST", Host)
 LOCAL = web.AppKey("LOCAL", bool)
 ROUTE_ACCESS = web.AppKey("ROUTE_ACCESS", dict[web.AbstractRoute, Access])
 
-LOG = "log"  # the Log that the path names, once the caller may do what the route does
-CALLER = "caller"
-REQUEST_ID = "request_id"
+# The Log that the path names, once the caller may do what the route does; None without a name.
+LOG = web.RequestKey[Log | None]("LOG", Log)
+CALLER = web.RequestKey("CALLER", Caller)
+REQUEST_ID = web.RequestKey("REQUEST_ID", str)
 
 
 def log_of(request: web.Request) -> Log:
     """The log that the path names; access has been checked."""
-    log: Log = request[LOG]
+    log = request[LOG]
+    if log is None:
+        message = "this route names no log"
+        raise AssertionError(message)
     return log
 
 
 def caller_of(request: web.Request) -> Caller:
     """Who asks."""
-    caller: Caller = request[CALLER]
-    return caller
+    return request[CALLER]
 
 
 def host_of(request: web.Request) -> Host:

@@ -70,7 +70,7 @@ async def _audit_url(url: str, token: str | None, log_key: LogKey, heads: HeadFi
 
 async def _audit_data(data_dir: Path, log_name: str, heads: HeadFile) -> AuditReport:
     # Imported here: auditing over HTTP needs no database.
-    from tlog.local_reader import open_fetcher as open_local_fetcher  # noqa: PLC0415
+    from tlog.cli.data_dir import open_fetcher as open_local_fetcher  # noqa: PLC0415
     from tlog_proofs import parse_vkey  # noqa: PLC0415
 
     async with open_local_fetcher(data_dir, log_name) as (fetcher, vkey):

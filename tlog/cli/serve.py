@@ -1,0 +1,80 @@
+"""`tlog serve`: the server of a data directory."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import click
+import uvloop
+
+from tlog.addresses import Address, is_loopback, parse_address
+from tlog.app import serve
+from tlog.cli.data_dir import configure_log, data_option
+from tlog.config import Config
+from tlog.errors import UsageError
+from tlog.signals import StopSignals
+
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+def _read_address(ctx: click.Context, param: click.Parameter, value: str) -> Address:
+    try:
+        return parse_address(value)
+    except UsageError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+
+
+@click.command()
+@data_option
+@click.option(
+    "--listen",
+    "address",
+    metavar="HOST:PORT",
+    required=True,
+    callback=_read_address,
+    help="Where to listen; port 0 takes a free one.",
+)
+@click.option(
+    "--behind-tls-proxy",
+    is_flag=True,
+    help="Listen off loopback: a proxy in front speaks TLS.",
+)
+@click.option(
+    "--disk-reserve",
+    "disk_reserve_bytes",
+    metavar="BYTES",
+    type=click.IntRange(0),
+    help="Refuse appends at so little free space.  [default: 2 GiB or 5 %, the larger]",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(_LEVELS),
+    default="warning",
+    show_default=True,
+    help="What goes to stderr; info shows every request.",
+)
+def command(
+    *,
+    data_dir: Path,
+    address: Address,
+    behind_tls_proxy: bool,
+    disk_reserve_bytes: int | None,
+    log_level: str,
+) -> None:
+    """Serve the logs of a data directory until SIGTERM or SIGINT."""
+    if not behind_tls_proxy and not is_loopback(address):
+        raise click.UsageError(
+            f"{address.host} is not loopback: tokens and entries would travel unencrypted. "
+            "Put a TLS proxy in front and say --behind-tls-proxy"
+        )
+    configure_log(getattr(logging, log_level.upper()))
+    config = Config(data_dir=data_dir, disk_reserve_bytes=disk_reserve_bytes)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(config, address))
+
+
+async def _run(config: Config, address: Address) -> None:
+    with StopSignals(config.stop_timeout_s) as signals:
+        await serve(config, address, signals.stop, lambda url: click.echo(f"ready: {url}"))

@@ -1,0 +1,69 @@
+"""`tlog token`: bearer tokens for the logs of a data directory."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from tlog.cli.data_dir import ask, data_option, print_rows
+from tlog.cli.options import json_option
+from tlog.tokens import DEFAULT_LIFETIME_S, ID_CHARACTERS, ID_LENGTH, Scope
+
+DAY_S = 24 * 3600
+MAX_DAYS = 100 * 365
+
+
+def _read_id(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if not re.fullmatch(f"[{ID_CHARACTERS}]{{{ID_LENGTH}}}", value):
+        raise click.BadParameter("expected the id, as `tlog token list` shows it", ctx, param)
+    return value
+
+
+@click.group()
+def command() -> None:
+    """Create, list and revoke tokens."""
+
+
+@command.command()
+@data_option
+@click.option("--log", "logs", multiple=True, required=True, help="Name of a log; repeatable.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    type=click.Choice([scope.value for scope in Scope]),
+    help="What the token allows on its logs; repeatable.",
+)
+@click.option(
+    "--expires-days",
+    type=click.IntRange(1, MAX_DAYS),
+    default=DEFAULT_LIFETIME_S // DAY_S,
+    show_default=True,
+)
+def create(
+    *, data_dir: Path, logs: tuple[str, ...], scopes: tuple[str, ...], expires_days: int
+) -> None:
+    """Create a token and print it: it is shown this once, and kept nowhere."""
+    body = {"logs": logs, "scopes": scopes, "expires_in_s": expires_days * DAY_S}
+    answer = ask(data_dir, lambda client: client.request("POST", "/admin/tokens", body))
+    click.echo(answer["token"])
+
+
+@command.command("list")
+@data_option
+@json_option
+def list_tokens(*, data_dir: Path, as_json: bool) -> None:
+    """List the tokens' ids, rights and times (POSIX seconds)."""
+    answer = ask(data_dir, lambda client: client.request("GET", "/admin/tokens"))
+    print_rows(answer["tokens"], as_json=as_json)
+
+
+@command.command()
+@click.argument("token_id", metavar="ID", callback=_read_id)
+@data_option
+def revoke(*, token_id: str, data_dir: Path) -> None:
+    """Make the token ID invalid, at once."""
+    ask(data_dir, lambda client: client.request("DELETE", f"/admin/tokens/{token_id}"))
