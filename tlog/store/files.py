@@ -19,6 +19,10 @@ def open_database(path: Path, *, write_buffer: int, cache: int, create: bool = F
     Raises:
         StoreError: it is not there (unless create), is damaged, or another process has it.
     """
+    if not create and not (path / "CURRENT").exists():
+        # LevelDB would leave a directory behind even where it refuses to create a database.
+        message = f"{path.parent.name}/{path.name} is missing or has lost its CURRENT file"
+        raise StoreError(message)
     try:
         return plyvel.DB(
             os.fspath(path),

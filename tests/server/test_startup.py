@@ -1,0 +1,209 @@
+"""What must agree before a log signs again, and how it lives on when it does not."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.server.doubles import START_S, FakeClock
+from tests.server.hosts import ORIGIN, filled, open_host
+from tlog.creation import NewLog
+from tlog.errors import NotPublishedError, ReadOnlyError, StoreError
+from tlog.publisher import sign_head
+from tlog.signer import read_key, write_key
+from tlog_proofs import Ed25519Signer
+
+
+def head_path(data_dir: Path) -> Path:
+    """The head file of the test log."""
+    return data_dir / "heads" / hashlib.sha256(ORIGIN.encode()).hexdigest()
+
+
+def copy(source: Path, target: Path) -> None:
+    """Replace target by a copy of source."""
+    shutil.rmtree(target)
+    shutil.copytree(source, target)
+
+
+def lose_head(data_dir: Path) -> None:
+    """The head store lost its file."""
+    head_path(data_dir).unlink()
+
+
+def damage_head(data_dir: Path) -> None:
+    """A byte of the head changed."""
+    data = bytearray(head_path(data_dir).read_bytes())
+    data[-10] ^= 1
+    head_path(data_dir).write_bytes(data)
+
+
+def head_of_another_root(data_dir: Path) -> None:
+    """The key signed another tree of the same size."""
+    signer = read_key(data_dir / "logs" / "a" / "key")
+    head_path(data_dir).write_bytes(sign_head(signer, 11, bytes(32)))
+
+
+def head_of_a_smaller_other_tree(data_dir: Path) -> None:
+    """The key signed another tree of a smaller size, and nothing after it."""
+    signer = read_key(data_dir / "logs" / "a" / "key")
+    head_path(data_dir).write_bytes(sign_head(signer, 7, bytes(32)))
+
+
+def older_head(data_dir: Path) -> None:
+    """The head store is an older copy than checkpoints.db."""
+    shutil.copy(
+        data_dir.parent / "size 6" / "heads" / head_path(data_dir).name, head_path(data_dir)
+    )
+
+
+def older_database(data_dir: Path) -> None:
+    """The whole database was restored from an older copy, the heads are the newest."""
+    copy(data_dir.parent / "size 6" / "logs" / "a", data_dir / "logs" / "a")
+
+
+def older_log_only(data_dir: Path) -> None:
+    """Only log/ was restored from an older copy."""
+    copy(data_dir.parent / "size 6" / "logs" / "a" / "log", data_dir / "logs" / "a" / "log")
+
+
+def another_key(data_dir: Path) -> None:
+    """The key file is of the same origin but another key."""
+    path = data_dir / "logs" / "a" / "key"
+    path.unlink()
+    write_key(path, Ed25519Signer(ORIGIN, bytes(32)))
+
+
+def open_key(data_dir: Path) -> None:
+    """The key file can be read by others."""
+    (data_dir / "logs" / "a" / "key").chmod(0o640)
+
+
+def lose_key(data_dir: Path) -> None:
+    """The key file is gone."""
+    (data_dir / "logs" / "a" / "key").unlink()
+
+
+def another_logs_database(data_dir: Path) -> None:
+    """The directory of log b stands where that of log a should."""
+    copy(data_dir / "logs" / "b" / "log", data_dir / "logs" / "a" / "log")
+
+
+def lose_checkpoints(data_dir: Path) -> None:
+    """checkpoints.db is gone."""
+    for path in (data_dir / "logs" / "a").glob("checkpoints.db*"):
+        path.unlink()
+
+
+def lose_log(data_dir: Path) -> None:
+    """log/ is gone."""
+    shutil.rmtree(data_dir / "logs" / "a" / "log")
+
+
+STATES: list[tuple[Callable[[Path], None], str]] = [
+    (lose_head, "the head store has no head of this log"),
+    (damage_head, "the stored head is not one of this log"),
+    (head_of_another_root, "the database holds another history"),
+    (head_of_a_smaller_other_tree, "the database holds another history"),
+    (older_head, "the head store is an older copy"),
+    (older_database, "the database has 6 entries, but a head of size 11 was signed"),
+    (older_log_only, "the database has 6 entries, but a head of size 11 was signed"),
+    (another_key, "which is not in the genesis"),
+    (open_key, "has mode 0640, expected 0600"),
+    (lose_key, "cannot be opened"),
+    (another_logs_database, "this is another log's database"),
+    (lose_checkpoints, "checkpoints.db"),
+    (lose_log, "a/log is missing"),
+]
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"), STATES, ids=lambda value: getattr(value, "__doc__", "")
+)
+async def test_a_log_whose_states_disagree_signs_nothing_and_says_why(
+    tmp_path: Path, damage: Callable[[Path], None], reason: str
+) -> None:
+    """Read-only with one sentence; the head store is as it was; other logs are not concerned."""
+    data_dir = tmp_path / "data"
+    async with open_host(data_dir) as host:
+        await host.create_log(NewLog("b", "log.example/b"))
+    await filled(data_dir, 5)
+    shutil.copytree(data_dir, tmp_path / "size 6")
+    await filled(data_dir, 5)
+    damage(data_dir)
+    heads = {path.name: path.read_bytes() for path in (data_dir / "heads").iterdir()}
+    async with open_host(data_dir) as host:
+        log = host.log("a")
+        assert log.state == "read-only"
+        assert log.reason is not None
+        assert reason in log.reason
+        assert "\n" not in log.reason
+        assert not host.accepting
+        with pytest.raises(ReadOnlyError) as caught:
+            await log.append([b"x"])
+        assert caught.value.reason == log.reason
+        assert (await host.log("b").append([b"x"])).first_index >= 1
+        if damage in (lose_checkpoints, lose_log):
+            with pytest.raises((StoreError, NotPublishedError)):
+                await log.read_entry(1)
+        elif damage is not another_logs_database:
+            assert await log.read_entry(1) == b"entry 1"
+            assert log.published.size == (
+                6 if "older_" in damage.__name__ and damage is not older_head else 11
+            )
+    after = {path.name: path.read_bytes() for path in (data_dir / "heads").iterdir()}
+    after.pop(hashlib.sha256(b"log.example/b").hexdigest())
+    heads.pop(hashlib.sha256(b"log.example/b").hexdigest())
+    assert after == heads
+
+
+async def test_a_head_behind_the_database_with_the_same_history_goes_on(tmp_path: Path) -> None:
+    """The crash between commit and head: stored size above the head's and equal root there."""
+    data_dir = tmp_path / "data"
+    await filled(data_dir, 300)
+    shutil.copytree(data_dir, tmp_path / "old")
+    await filled(data_dir, 400)
+    # Heads and checkpoints as they were 400 entries ago: a crash before the publication.
+    copy(tmp_path / "old" / "heads", data_dir / "heads")
+    for path in (data_dir / "logs" / "a").glob("checkpoints.db*"):
+        path.unlink()
+    shutil.copy(tmp_path / "old" / "logs" / "a" / "checkpoints.db", data_dir / "logs" / "a")
+    async with open_host(data_dir) as host:
+        log = host.log("a")
+        assert log.state == "ready"
+        assert (await log.wait_published(701, 20)) is not None
+
+
+async def test_a_head_without_its_checkpoint_row_is_published_again(tmp_path: Path) -> None:
+    """The crash between head and row: the older checkpoint is served, then the head's size."""
+    data_dir = tmp_path / "data"
+    await filled(data_dir, 5)
+    shutil.copy(data_dir / "logs" / "a" / "checkpoints.db", tmp_path)
+    await filled(data_dir, 5)
+    head = head_path(data_dir).read_bytes()
+    for path in (data_dir / "logs" / "a").glob("checkpoints.db*"):
+        path.unlink()
+    shutil.copy(tmp_path / "checkpoints.db", data_dir / "logs" / "a")
+    async with open_host(data_dir) as host:
+        published = await host.log("a").wait_published(11, 20)
+        assert published is not None
+        assert published.note == head
+    assert head_path(data_dir).read_bytes() == head
+
+
+async def test_a_clock_behind_the_newest_entry_keeps_the_log_read_only_at_start(
+    tmp_path: Path,
+) -> None:
+    """The log takes entries again when the clock agrees or is confirmed."""
+    await filled(tmp_path, 1)
+    clock = FakeClock(START_S - 1000)
+    async with open_host(tmp_path, clock) as host:
+        log = host.log("a")
+        assert (log.state, host.accepting) == ("read-only", False)
+        assert "1000 s behind" in (log.reason or "")
+        await host.confirm_clock("a")
+        assert log.state == "ready"
+        await log.append([b"x"])
