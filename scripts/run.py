@@ -15,8 +15,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -29,6 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TLOG = Path(sys.executable).with_name("tlog")
 LOG = "audit"
 ORIGIN = "localhost/audit"
+START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 15
 
 
@@ -60,7 +62,7 @@ def set_up(data: Path) -> str:
     """Make the data directory and the log where they are missing; return the log's vkey."""
     if not data.exists() or (data.is_dir() and not any(data.iterdir())):
         tlog("init", "--data", data)
-    for log in json.loads(tlog("log", "list", "--data", data, "--json"))["logs"]:
+    for log in json.loads(tlog("log", "list", "--data", data, "--json")):
         if log["name"] == LOG:
             return str(log["vkey"])
     return tlog("log", "create", LOG, "--data", data, "--origin", ORIGIN)
@@ -90,9 +92,13 @@ def wait_ready(child: subprocess.Popen[str]) -> str:
             threading.Thread(target=deque, args=(child.stdout, 0), daemon=True).start()
             return line.split()[1].rstrip("/")
         print(line, end="", file=sys.stderr)
-    code = child.wait()
-    message = f"the server ended with exit code {code} before it was ready"
-    raise RunError(message, code or 1)
+    raise ended(child.wait(), "; DATA=DIR and LISTEN=HOST:PORT choose others")
+
+
+def ended(code: int, hint: str = "") -> RunError:
+    """What to say of a server that ended by itself."""
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    return RunError(f"the server {how}{hint}", max(code, 1))
 
 
 def stop(child: subprocess.Popen[str]) -> int:
@@ -107,26 +113,49 @@ def stop(child: subprocess.Popen[str]) -> int:
         return child.wait()
 
 
-def find_index(url: str, token: str, lines: Sequence[bytes]) -> list[int | None]:
-    """Ask the server where each line stands; None where it does not."""
+@contextmanager
+def asking(url: str, token: str) -> Iterator[Callable[[str], tuple[int, bytes]]]:
+    """Yield a function from a path to status and body, over one connection."""
     address = urlsplit(url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
-    found: list[int | None] = []
+
+    def get(path: str) -> tuple[int, bytes]:
+        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
     try:
-        for line in lines:
-            path = f"/logs/{LOG}/leaf-hash/{leaf_hash(line).hex()}"
-            connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
-            answer = connection.getresponse()
-            body = answer.read()
-            if answer.status not in {200, 404}:
-                message = f"{url}{path} answered {answer.status}: {body[:200]!r}"
-                raise RunError(message)
-            found.append(json.loads(body)["index"] if answer.status == http.client.OK else None)
-    except OSError as error:
+        yield get
+    except (OSError, http.client.HTTPException) as error:
         message = f"{url} does not answer: {error}"
         raise RunError(message, 3) from error
     finally:
         connection.close()
+
+
+def wait_accepting(url: str, token: str) -> None:
+    """Wait until the logs take appends; what they say after START_TIMEOUT_S otherwise."""
+    with asking(url, token) as get:
+        for _ in range(START_TIMEOUT_S * 10):
+            status, body = get("/readyz")
+            if status == http.client.OK:
+                return
+            time.sleep(0.1)
+    message = f"the server takes no appends: {body.decode(errors='replace')}"
+    raise RunError(message)
+
+
+def find_index(url: str, token: str, lines: Sequence[bytes]) -> list[int | None]:
+    """Ask the server where each line stands; None where it does not."""
+    found: list[int | None] = []
+    with asking(url, token) as get:
+        for line in lines:
+            path = f"/logs/{LOG}/leaf-hash/{leaf_hash(line).hex()}"
+            status, body = get(path)
+            if status not in {http.client.OK, http.client.NOT_FOUND}:
+                message = f"{url}{path} answered {status}: {body.decode(errors='replace')}"
+                raise RunError(message)
+            found.append(json.loads(body)["index"] if status == http.client.OK else None)
     return found
 
 
@@ -175,6 +204,7 @@ def run(data: Path, listen: str, samples: Samples) -> NoReturn:
         folder = data / "client"  # what a client keeps: its last verified head, a proof
         folder.mkdir(mode=0o700, exist_ok=True)
         options = ["--url", log_url, "--vkey", vkey, "--state", str(folder / "heads.json")]
+        wait_accepting(url, token)
         index = append_missing(url, token, options, samples)
         verify = prove_and_verify(folder, token, options, index, samples.lines[-1])
         print(
@@ -191,8 +221,7 @@ Try next:
         )
         print(f"ready: {url}", flush=True)
         code = child.wait()
-    message = f"the server ended with exit code {code}"
-    raise RunError(message, code or 1)
+    raise ended(code)
 
 
 def interrupt(_signal: int, _frame: object) -> None:
