@@ -17,7 +17,7 @@ from tlog.api.listener import Listener
 from tlog.local import bind_socket, socket_path
 from tlog.tokens import Scope
 
-GRACE_S = 5.0
+GRACE_S = 1.0
 
 
 @dataclass

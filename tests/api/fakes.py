@@ -15,7 +15,7 @@ from tlog.checkpoints import Published
 from tlog.config import Config
 from tlog.control import LogRow
 from tlog.creation import NewLog
-from tlog.errors import NotFoundError, NotPublishedError, OutOfRangeError
+from tlog.errors import EmptyBatchError, NotFoundError, NotPublishedError, OutOfRangeError
 from tlog.host import Host
 from tlog.log import LogFacts
 from tlog.sequencer import Appended
@@ -94,6 +94,7 @@ class FakeLog:
         self.gate = asyncio.Event()
         self.gate.set()
         self.entered = asyncio.Event()
+        self.committed = asyncio.Event()
         self.publishing = True
         self.released = asyncio.Event()
         self.state = "ready"
@@ -129,6 +130,8 @@ class FakeLog:
     async def append(self, entries: Sequence[bytes]) -> Appended:
         if self.error is not None:
             raise self.error
+        if not entries:
+            raise EmptyBatchError("no entry")
         return await asyncio.shield(asyncio.create_task(self._commit(list(entries))))
 
     async def _commit(self, entries: list[bytes]) -> Appended:
@@ -136,6 +139,7 @@ class FakeLog:
         await self.gate.wait()
         first = len(self.entries)
         self.entries += entries
+        self.committed.set()
         if self.publishing:
             self.publish()
         return Appended(first, tuple(leaf(entry) for entry in entries))
@@ -196,7 +200,7 @@ class FakeHost:
     """Logs `public`, `private`, `events` (an event log) and whatever is created."""
 
     def __init__(self, data_dir: Path) -> None:
-        self.config = Config(data_dir=data_dir)
+        self.config = Config(data_dir=data_dir, wait_default_s=0.05)
         self.clock = FakeClock()
         self.accepting = True
         self.logs: dict[str, FakeLog] = {

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import itertools
-import re
 
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from tests.api.conftest import Api
 from tests.api.fakes import FakeHost
@@ -62,24 +62,25 @@ LOGS = ("public", "private", "absent", "IMPOSSIBLE")
 OK = "ok"
 
 # (access, log) -> token -> status; OK is the status of the route when it is allowed.
-_ALL_OK = dict.fromkeys(TOKENS, OK)
-_NOT_SEEN = dict.fromkeys(INVALID, 401) | dict.fromkeys(VALID, 404)
-EXPECTED: dict[tuple[str, str], dict[str, object]] = {
+_ALL_OK: dict[str, str | int] = dict.fromkeys(TOKENS, OK)
+_NO_TOKEN: dict[str, str | int] = dict.fromkeys(INVALID, 401)
+_NOT_SEEN = _NO_TOKEN | dict.fromkeys(VALID, 404)
+EXPECTED: dict[tuple[str, str], dict[str, str | int]] = {
     ("read", "public"): _ALL_OK,
-    ("read", "private"): dict.fromkeys(INVALID, 401)
+    ("read", "private"): _NO_TOKEN
     | {"other": 404, "read": OK, "append": 403, "admin": 403, "both": OK},
     ("read", "absent"): _NOT_SEEN,
     ("read", "IMPOSSIBLE"): _NOT_SEEN,
-    ("append", "public"): dict.fromkeys(INVALID, 401)
+    ("append", "public"): _NO_TOKEN
     | {"other": 403, "read": 403, "append": OK, "admin": 403, "both": OK},
-    ("append", "private"): dict.fromkeys(INVALID, 401)
+    ("append", "private"): _NO_TOKEN
     | {"other": 404, "read": 403, "append": OK, "admin": 403, "both": OK},
     ("append", "absent"): _NOT_SEEN,
     ("append", "IMPOSSIBLE"): _NOT_SEEN,
 }
 for _log in LOGS:
     EXPECTED["anybody", _log] = _ALL_OK
-    EXPECTED["listing", _log] = _ALL_OK | dict.fromkeys(INVALID, 401) | {"none": OK}
+    EXPECTED["listing", _log] = _ALL_OK | _NO_TOKEN | {"none": OK}
 
 
 def _authorization(host: FakeHost, kind: str) -> dict[str, str]:
@@ -168,15 +169,9 @@ async def test_paths_without_a_route_tell_no_more_than_routes(
     """An unknown path or an unknown spelling below a log is 401 where the log would be."""
     headers = _authorization(api.host, token)
     for path in ("metadata", "checkpoint/", "%63heckpoint", "tile/0/000.p%2F1"):
-        url = re.sub("^", f"http://127.0.0.1:{api.port}/logs/{log}/", path)
-        async with api.http.get(_raw(url), headers=headers) as response:
+        url = f"http://127.0.0.1:{api.port}/logs/{log}/{path}"
+        async with api.http.get(URL(url, encoded=True), headers=headers) as response:
             assert (response.status, path) == (expected, path)
-
-
-def _raw(url: str) -> object:
-    from yarl import URL  # noqa: PLC0415
-
-    return URL(url, encoded=True)
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,6 @@ async def _read_json(request: web.Request, kind: type[Body]) -> Body:
     body = await read_body(request, MAX_BODY_BYTES, config_of(request).body_timeout_s)
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         message = f"the body is not what this route takes: {error}"
         raise MalformedRequestError(message) from error

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from aiohttp import HttpVersion11, hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from tlog.api.errors import (
     BodyTimeoutError,
@@ -92,8 +93,8 @@ async def _raw_chunks(
         except TimeoutError as error:
             message = f"the body had {received} bytes when its time was over"
             raise BodyTimeoutError(message) from error
-        except web.RequestPayloadError as error:
-            message = "the body's transfer coding is broken"
+        except (web.RequestPayloadError, HttpProcessingError, ConnectionError) as error:
+            message = "the body broke off, or its transfer coding is broken"
             raise MalformedRequestError(message) from error
         if not chunk:
             return

@@ -79,7 +79,7 @@ def _parse_line(line: bytes, number: int) -> bytes:
         raise _line_too_long(number)
     try:
         fields = _DECODER.decode(line)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         message = f'line {number} is not {{"entry": base64}}: {str(error)[:MAX_REASON_CHARS]}'
         raise MalformedRequestError(message) from error
     if fields.id is not msgspec.UNSET:
