@@ -72,6 +72,42 @@ def _subtree_subproof(
     return [*_subtree_subproof(0, end - k, leaves[k:], whole=False), root(leaves[:k])]
 
 
+def roots_from_proof(
+    start: int, end: int, size: int, proof: list[bytes], subtree_root: bytes
+) -> tuple[bytes, bytes]:
+    """Take SUBTREE_PROOF apart by its own recursion: the subtree's root and the tree's.
+
+    A ValueError means that a proof of these positions has another number of hashes.
+    """
+    if start == end:
+        if proof:
+            raise ValueError
+        return root(()), root(())
+    return _roots(start, end, size, proof, subtree_root)
+
+
+def _roots(
+    start: int, end: int, n: int, proof: list[bytes], known: bytes | None
+) -> tuple[bytes, bytes]:
+    if (start, end) == (0, n):
+        (node,) = proof if known is None else [*proof, known]
+        return node, node
+    *rest, sibling = proof
+    k = split(n)
+    if end <= k:
+        inner, outer = _roots(start, end, k, rest, known)
+        return inner, _node(outer, sibling)
+    if k <= start:
+        inner, outer = _roots(start - k, end - k, n - k, rest, known)
+        return inner, _node(sibling, outer)
+    inner, outer = _roots(0, end - k, n - k, rest, None)
+    return _node(sibling, inner), _node(sibling, outer)
+
+
+def _node(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
 def split(n: int) -> int:
     """Give the largest power of two smaller than n, by counting up."""
     k = 1

@@ -6,7 +6,6 @@ Folders and fields are described in spec/vectors/README.md.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +15,12 @@ import pytest
 
 import tlog_proofs
 from tests import reference
+from tests.vectors.accumulated import accumulated
 
 VECTORS = Path(__file__).parents[2] / "spec" / "vectors"
 
 Case = dict[str, Any]
+Api = Any  # tlog_proofs, or a module with the same functions
 
 
 def load(name: str) -> Case:
@@ -28,7 +29,7 @@ def load(name: str) -> Case:
     return content
 
 
-def run(operation: str, case: Case, api: Any = tlog_proofs) -> None:
+def run(operation: str, case: Case, api: Api = tlog_proofs) -> None:
     """Run a case, and fail unless it gives what is expected, or raises the error it wants."""
     function = OPERATIONS[operation]
     if "wantErr" in case:
@@ -57,21 +58,22 @@ def octets(case: Case, field: str) -> bytes:
     return bytes.fromhex(case[f"{field}_hex"])
 
 
-def _root_from_leaf_hashes(api: Any, case: Case) -> Case:
+def _root_from_leaf_hashes(api: Api, case: Case) -> Case:
     leaves = hashes(case["leaf_hashes"])
-    reader = lambda low, high: reference.root(tuple(leaves[low:high]))  # noqa: E731
     root = api.root_from_leaf_hashes(leaves)
-    assert api.tree_root(len(leaves), reader) == root
+    assert root == api.tree_root(
+        len(leaves), lambda low, high: reference.root(tuple(leaves[low:high]))
+    )
     return {"root": root.hex()}
 
 
-def _tree_of_entries(api: Any, case: Case) -> Case:
+def _tree_of_entries(api: Api, case: Case) -> Case:
     leaves = [api.leaf_hash(entry) for entry in hashes(case["entries"])]
     roots = [api.root_from_leaf_hashes(leaves[:size]).hex() for size in range(len(leaves) + 1)]
     return {"leaf_hashes": [leaf.hex() for leaf in leaves], "roots": roots}
 
 
-def _verify_inclusion(api: Any, case: Case) -> Case:
+def _verify_inclusion(api: Api, case: Case) -> Case:
     api.verify_inclusion(
         number(case["index"]),
         number(case["size"]),
@@ -82,7 +84,7 @@ def _verify_inclusion(api: Any, case: Case) -> Case:
     return {}
 
 
-def _verify_consistency(api: Any, case: Case) -> Case:
+def _verify_consistency(api: Api, case: Case) -> Case:
     api.verify_consistency(
         number(case["old"]),
         number(case["new"]),
@@ -93,7 +95,7 @@ def _verify_consistency(api: Any, case: Case) -> Case:
     return {}
 
 
-def _verify_subtree_inclusion(api: Any, case: Case) -> Case:
+def _verify_subtree_inclusion(api: Api, case: Case) -> Case:
     api.verify_subtree_inclusion(
         number(case["start"]),
         number(case["end"]),
@@ -105,7 +107,7 @@ def _verify_subtree_inclusion(api: Any, case: Case) -> Case:
     return {}
 
 
-def _verify_subtree_consistency(api: Any, case: Case) -> Case:
+def _verify_subtree_consistency(api: Api, case: Case) -> Case:
     api.verify_subtree_consistency(
         number(case["start"]),
         number(case["end"]),
@@ -117,83 +119,53 @@ def _verify_subtree_consistency(api: Any, case: Case) -> Case:
     return {}
 
 
-def _accumulated(api: Any, case: Case) -> Case:
-    """Fold the lines of the draft's three procedures over all trees up to `max_size`."""
-    size = case["max_size"]
-    leaves = tuple(reference.leaf(bytes([i])) for i in range(size))
-    subtrees = reference.subtrees(size)
-    total = hashlib.sha256()
-
-    def read(start: int, end: int) -> bytes:
-        return reference.root(leaves[start:end])
-
-    def add(head: str, parts: tuple[bytes, ...]) -> None:
-        total.update(" ".join([head, *(part.hex() for part in parts)]).encode() + b"\n")
-
-    if case["procedure"] == "subtree hashes":
-        for start, end in subtrees:
-            add(f"[{start}, {end})", (api.root_from_leaf_hashes(leaves[start:end]),))
-    elif case["procedure"] == "subtree inclusion proofs":
-        for start, end in subtrees:
-            for index in range(start, end):
-                proof = api.prove_subtree_inclusion(start, end, index, read)
-                add(f"{index} [{start}, {end})", proof)
-    else:
-        for tree_size in range(size + 1):
-            for start, end in subtrees:
-                if end <= tree_size:
-                    proof = api.prove_subtree_consistency(start, end, tree_size, read)
-                    add(f"[{start}, {end}) {tree_size}", proof)
-    return {"sha256": total.hexdigest()}
-
-
-def _parse_tile_path(api: Any, case: Case) -> Case:
+def _parse_tile_path(api: Api, case: Case) -> Case:
     tile = api.parse_tile_path(case["path"])
     level = "entries" if isinstance(tile, tlog_proofs.EntryBundle) else tile.level
     assert tile.path == case["path"]
     return {"level": level, "index": tile.index, "width": tile.width}
 
 
-def _tiles_of_tree(api: Any, case: Case) -> Case:
+def _tiles_of_tree(api: Api, case: Case) -> Case:
     size = number(case["size"])
     return {"partial": [tile.path for tile in api.right_edge(size)]}
 
 
-def _tiles_for_inclusion(api: Any, case: Case) -> Case:
+def _tiles_for_inclusion(api: Api, case: Case) -> Case:
     tiles = api.tiles_for_inclusion(number(case["index"]), number(case["size"]))
     return {"tiles": [tile.path for tile in tiles]}
 
 
-def _tiles_for_consistency(api: Any, case: Case) -> Case:
+def _tiles_for_consistency(api: Api, case: Case) -> Case:
     tiles = api.tiles_for_consistency(number(case["old"]), number(case["new"]))
     return {"tiles": [tile.path for tile in tiles]}
 
 
-def _verified_tiles(api: Any, case: Case) -> Case:
+def _verified_tiles(api: Api, case: Case) -> Case:
     tiles = {api.parse_tile_path(path): bytes.fromhex(data) for path, data in case["tiles"].items()}
     verified = api.VerifiedTiles(case["size"], bytes.fromhex(case["root"]), tiles)
     return {"leaf_hash": verified.leaf_hash(case["index"]).hex()}
 
 
-def _parse_entry_bundle(api: Any, case: Case) -> Case:
+def _parse_entry_bundle(api: Api, case: Case) -> Case:
     entries = api.parse_entry_bundle(bytes.fromhex(case["bundle"]), case["width"])
     assert api.format_entry_bundle(entries).hex() == case["bundle"]
     return {"entries": [entry.hex() for entry in entries]}
 
 
-def _parse_decimal(api: Any, case: Case) -> Case:
+def _parse_decimal(api: Api, case: Case) -> Case:
     value = api.parse_decimal(case["text"])
     assert api.parse_decimal(case["text"].encode()) == value
     return {"value": value if value < 2**53 else str(value)}
 
 
-def _decode_base64(api: Any, case: Case) -> Case:
+def _decode_base64(api: Api, case: Case) -> Case:
     data = api.decode_base64(case["text"])
     assert api.encode_base64(data) == case["text"]
     return {"bytes": data.hex()}
 
 
-def _decode_cbor(api: Any, case: Case) -> Case:
+def _decode_cbor(api: Api, case: Case) -> Case:
     data = bytes.fromhex(case["cbor"])
     value = api.decode_cbor(data, max_bytes=len(data))
     assert api.encode_cbor(value) == data
@@ -201,7 +173,7 @@ def _decode_cbor(api: Any, case: Case) -> Case:
 
 
 def _as_json(value: object) -> object:
-    """Write CBOR's values in JSON: bytes as {"bytes": hex}, maps as {"map": [[key, value], ...]}."""
+    """Write a CBOR value in JSON, as spec/vectors/README.md says."""
     match value:
         case bytes():
             return {"bytes": value.hex()}
@@ -215,19 +187,19 @@ def _as_json(value: object) -> object:
             return value
 
 
-def _parse_vkey(api: Any, case: Case) -> Case:
+def _parse_vkey(api: Api, case: Case) -> Case:
     key = api.parse_vkey(case["vkey"])
     assert key.vkey == case["vkey"]
     return {"name": key.name, "key_id": key.key_id.hex(), "public_key": key.public_key.hex()}
 
 
-def _parse_signer_key(api: Any, case: Case) -> Case:
+def _parse_signer_key(api: Api, case: Case) -> Case:
     signer = api.parse_signer_key(case["signer_key"])
     assert signer.text == case["signer_key"]
     return {"name": signer.name, "vkey": signer.verifier.vkey}
 
 
-def _sign_message(api: Any, case: Case) -> Case:
+def _sign_message(api: Api, case: Case) -> Case:
     signer = api.Ed25519Signer("example.com/signer", bytes.fromhex(case["seed"]))
     message = bytes.fromhex(case["message"])
     signature = signer.sign(message)
@@ -235,7 +207,7 @@ def _sign_message(api: Any, case: Case) -> Case:
     return {"public_key": signer.verifier.public_key.hex(), "signature": signature.hex()}
 
 
-def _parse_note_unverified(api: Any, case: Case) -> Case:
+def _parse_note_unverified(api: Api, case: Case) -> Case:
     note = octets(case, "note")
     parsed = api.parse_note_unverified(note)
     assert api.format_note(parsed.text, parsed.signatures) == note
@@ -246,7 +218,7 @@ def _parse_note_unverified(api: Any, case: Case) -> Case:
     return {"text": parsed.text.decode(), "signatures": signatures}
 
 
-def _open_note(api: Any, case: Case) -> Case:
+def _open_note(api: Api, case: Case) -> Case:
     keys = [tlog_proofs.parse_vkey(vkey) for vkey in case["vkeys"]]
     opened = api.open_note(octets(case, "note"), keys)
     return {
@@ -256,20 +228,20 @@ def _open_note(api: Any, case: Case) -> Case:
     }
 
 
-def _parse_checkpoint(api: Any, case: Case) -> Case:
+def _parse_checkpoint(api: Api, case: Case) -> Case:
     text = octets(case, "checkpoint")
     checkpoint = api.parse_checkpoint(text)
     assert api.format_checkpoint(checkpoint) == text
     return _checkpoint_fields(checkpoint)
 
 
-def _open_checkpoint(api: Any, case: Case) -> Case:
+def _open_checkpoint(api: Api, case: Case) -> Case:
     signed = api.open_checkpoint(octets(case, "note"), tlog_proofs.parse_vkey(case["vkey"]))
     assert signed.note == octets(case, "note")
     return _checkpoint_fields(signed.checkpoint)
 
 
-def _checkpoint_fields(checkpoint: Any) -> Case:
+def _checkpoint_fields(checkpoint: tlog_proofs.Checkpoint) -> Case:
     size = checkpoint.size
     return {
         "origin": checkpoint.origin,
@@ -279,7 +251,7 @@ def _checkpoint_fields(checkpoint: Any) -> Case:
     }
 
 
-def _verify_tlog_proof(api: Any, case: Case) -> Case:
+def _verify_tlog_proof(api: Api, case: Case) -> Case:
     data = octets(case, "tlog_proof")
     proof = api.parse_tlog_proof(data)
     assert api.format_tlog_proof(proof) == data
@@ -289,7 +261,7 @@ def _verify_tlog_proof(api: Any, case: Case) -> Case:
     return {"index": proof.index, "size": signed.size, "extra": extra}
 
 
-def _parse_genesis(api: Any, case: Case) -> Case:
+def _parse_genesis(api: Api, case: Case) -> Case:
     entry = bytes.fromhex(case["entry"])
     genesis = api.parse_genesis(entry)
     assert api.format_genesis(genesis) == entry
@@ -304,8 +276,30 @@ def _parse_genesis(api: Any, case: Case) -> Case:
     }
 
 
-OPERATIONS: dict[str, Callable[[Any, Case], Case]] = {
-    name.removeprefix("_"): function
-    for name, function in list(globals().items())
-    if name.startswith("_") and callable(function) and name not in {"_as_json", "_checkpoint_fields"}
+OPERATIONS: dict[str, Callable[[Api, Case], Case]] = {
+    "accumulated": accumulated,
+    "decode_base64": _decode_base64,
+    "decode_cbor": _decode_cbor,
+    "open_checkpoint": _open_checkpoint,
+    "open_note": _open_note,
+    "parse_checkpoint": _parse_checkpoint,
+    "parse_decimal": _parse_decimal,
+    "parse_entry_bundle": _parse_entry_bundle,
+    "parse_genesis": _parse_genesis,
+    "parse_note_unverified": _parse_note_unverified,
+    "parse_signer_key": _parse_signer_key,
+    "parse_tile_path": _parse_tile_path,
+    "parse_vkey": _parse_vkey,
+    "root_from_leaf_hashes": _root_from_leaf_hashes,
+    "sign_message": _sign_message,
+    "tiles_for_consistency": _tiles_for_consistency,
+    "tiles_for_inclusion": _tiles_for_inclusion,
+    "tiles_of_tree": _tiles_of_tree,
+    "tree_of_entries": _tree_of_entries,
+    "verified_tiles": _verified_tiles,
+    "verify_consistency": _verify_consistency,
+    "verify_inclusion": _verify_inclusion,
+    "verify_subtree_consistency": _verify_subtree_consistency,
+    "verify_subtree_inclusion": _verify_subtree_inclusion,
+    "verify_tlog_proof": _verify_tlog_proof,
 }
