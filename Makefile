@@ -32,7 +32,7 @@ check: lint vectors
 	@test -z "$$(git status --porcelain -- spec/vectors)" || { git status --short -- spec/vectors; exit 1; }
 
 vectors: install
-	$(BIN)/python scripts/make_vectors.py
+	$(BIN)/python -m tests.make_vectors
 
 # Pins stay as they are where they still fit; UPGRADE=1 takes the newest of everything.
 lock: install
