@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.vectors import checkpoints, encodings, notes, proofs, tiles
+from tests.vectors import checkpoints, encodings, notes, proofs, stores, tiles
 from tests.vectors.runner import VECTORS
 
 
 def contents() -> dict[str, str]:
     """Make the text of every generated file, by its path below spec/vectors."""
     files = {}
-    for maker in (proofs, tiles, notes, checkpoints, encodings):
+    for maker in (proofs, tiles, notes, checkpoints, encodings, stores):
         files.update(maker.files())
     return {
         name: json.dumps(content, indent=1, ensure_ascii=True) + "\n"

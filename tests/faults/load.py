@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
-
 
 Work = Callable[[aiohttp.ClientSession], Coroutine[Any, Any, None]]
 
@@ -51,7 +50,7 @@ class Load:
             connector=aiohttp.TCPConnector(limit=0),
             timeout=aiohttp.ClientTimeout(total=20),
         )
-        works: list[Work] = [self._append] * singles + [self._append_batch, self._watch]
+        works: Sequence[Work] = [self._append] * singles + [self._append_batch, self._watch]
         self._tasks = [asyncio.create_task(self._repeat(work, self._session)) for work in works]
 
     async def stop(self) -> None:

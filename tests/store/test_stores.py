@@ -177,7 +177,7 @@ class TestLevelDBStore(StoreConformance):
         else:
             database = plyvel.DB(str(path / "index"))
             if damage == "ahead":
-                database.put(mark_key(0), pack_index(602))
+                database.put(mark_key(602), pack_index(602))
             else:
                 database.put(b"\xff\xff\xff\xff\xff", b"junk")
             database.close()

@@ -82,6 +82,7 @@ def parse_commit_record(data: bytes) -> CommitRecord:
     except TlogError as error:
         message = f"commit record: {error}"
         raise StoreError(message) from error
+    _check(not _holds_bool(value), "a truth value stands for a number")
     match value:
         case [1, int(first), int(size), bytes(root), int(t), week, list(ids), list(emitters)]:
             pass
@@ -101,6 +102,13 @@ def parse_commit_record(data: bytes) -> CommitRecord:
         ids=tuple(_id_row(row, first, size) for row in ids),
         emitters=tuple(_emitter_row(row, first, size) for row in emitters),
     )
+
+
+def _holds_bool(value: object) -> bool:
+    """Whether a truth value lies in nested arrays: Python takes it for a number, CBOR does not."""
+    if isinstance(value, list):
+        return any(map(_holds_bool, value))
+    return isinstance(value, bool)
 
 
 def _id_row(row: object, first: int, size: int) -> IdRow:

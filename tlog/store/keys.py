@@ -49,9 +49,9 @@ def group_leaf_key(group: int, leaf_hash: bytes) -> bytes:
     return _GROUP_KEY.pack(group, INDEX_LEAF) + leaf_hash[:INDEX_HASH_BYTES]
 
 
-def mark_key(group: int) -> bytes:
-    """`u32(group) || 0xFF`: the last key of a group, and of the index."""
-    return _GROUP_KEY.pack(group, INDEX_MARK)
+def mark_key(mark: int) -> bytes:
+    """`u32((mark - 1) >> 18) || 0xFF`: the last key of the group of the last indexed entry."""
+    return _GROUP_KEY.pack((mark - 1) >> INDEX_GROUP_BITS, INDEX_MARK)
 
 
 def pack_index(index: int) -> bytes:

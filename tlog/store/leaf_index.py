@@ -17,7 +17,6 @@ from tlog.errors import StoreError
 from tlog.store.files import open_database
 from tlog.store.keys import (
     INDEX_GROUP_BITS,
-    INDEX_MARK,
     group_leaf_key,
     index_key,
     mark_key,
@@ -62,7 +61,7 @@ class LeafIndex:
         with self._database.write_batch(transaction=True) as batch:
             for key, index in rows.items():
                 batch.put(key, pack_index(index))
-            batch.put(mark_key((mark - 1) >> INDEX_GROUP_BITS), pack_index(mark))
+            batch.put(mark_key(mark), pack_index(mark))
         self.mark = mark
 
     def find(self, leaf_hash: bytes, size: int) -> tuple[int, ...]:
@@ -86,7 +85,7 @@ class LeafIndex:
             return 0
         key, value = last
         mark = _index_of(value)
-        if key != mark_key((mark - 1) >> INDEX_GROUP_BITS) or key[-1] != INDEX_MARK or mark < 1:
+        if mark < 1 or key != mark_key(mark):
             message = "index/ is damaged: its last row is no mark"
             raise StoreError(message)
         return mark
