@@ -35,7 +35,7 @@ def test_tour_prints_what_the_readme_says(tmp_path: Path) -> None:
     ready = "\nuntil curl -sf -o answer http://127.0.0.1:8081/readyz; do sleep 0.1; done\n"
     tour = tour.replace(" &\n", " &\n" + ready).replace("8081", str(free_port()))
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    env = {"PATH": path, "XDG_STATE_HOME": str(tmp_path / "state")}
+    env = {"PATH": path, "TMPDIR": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
     shell = subprocess.Popen(
         ["bash", "-c", f"set -eu\ntrap 'kill $(jobs -p) 2>&- || true' EXIT\n{tour}\nwait"],
         cwd=tmp_path,
