@@ -1,4 +1,4 @@
-"""`make run`: what it announces is there, nothing is appended twice, an interrupt ends it cleanly."""
+"""`make run`: what it announces is there, nothing is appended twice, it ends cleanly."""
 
 from __future__ import annotations
 
