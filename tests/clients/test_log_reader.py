@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from tlog_clients import (
     TrustedHeadChangedError,
 )
 from tlog_proofs import (
+    Ed25519Signer,
     MalformedError,
     OriginMismatchError,
     RootMismatchError,
@@ -33,9 +34,16 @@ from tlog_proofs import (
     UnknownKeyError,
     VerificationError,
     open_checkpoint,
+    sign_note,
     verify_tlog_proof,
 )
 
+Use = Callable[[LogReader], Awaitable[object]]
+USES: dict[str, Use] = {
+    "head": LogReader.head,
+    "get": lambda reader: reader.get(1),
+    "prove": lambda reader: reader.prove(1),
+}
 SIZES = (1, 2, 3, 7, 8, 255, 256, 257, 513, 700)
 
 
@@ -108,8 +116,8 @@ async def test_stale_answer_is_no_alarm(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("trusted", "served"), [(5, 5), (5, 9), (9, 5), (8, 300), (256, 257)])
-@pytest.mark.parametrize("use", ["head", "get", "prove"])
-async def test_fork(tmp_path: Path, trusted: int, served: int, use: str) -> None:
+@pytest.mark.parametrize("use", USES.values(), ids=USES.keys())
+async def test_fork(tmp_path: Path, trusted: int, served: int, use: Use) -> None:
     """A log that shows another history than before is caught at every use, with both heads."""
     honest = LogSimulator(make_entries(300), size=trusted)
     heads = HeadFile(tmp_path / "heads.json")
@@ -122,13 +130,7 @@ async def test_fork(tmp_path: Path, trusted: int, served: int, use: str) -> None
         fork.answer = lambda path, data: data if path == "checkpoint" else honest.resource(path)
     reader = LogReader(fork, fork.key, heads)
     with pytest.raises(ForkDetectedError) as caught:
-        match use:
-            case "head":
-                await reader.head()
-            case "get":
-                await reader.get(1)
-            case _:
-                await reader.prove(1)
+        await use(reader)
     assert caught.value.old_note == before.note
     assert caught.value.new_note == fork.checkpoint()
     assert heads.read(honest.key) == before
@@ -227,6 +229,12 @@ def drop(entries: list[bytes]) -> None:
     del entries[3]
 
 
+def signed_for_another_origin(log: LogSimulator) -> bytes:
+    """The published head, for another origin, signed by the same key."""
+    text = b"log.example/other\n" + log.checkpoint().split(b"\n\n")[0].split(b"\n", 1)[1] + b"\n"
+    return sign_note(text, [Ed25519Signer(log.origin, log.seed)])
+
+
 OTHER_KEY = LogSimulator(make_entries(200), seed=OTHER_SEED)
 OTHER_ORIGIN = LogSimulator(make_entries(200), origin="log.example/other")
 ENTRY_LIES: dict[str, tuple[Callable[[LogSimulator], None], type[TlogError]]] = {
@@ -258,7 +266,7 @@ LIES: dict[str, tuple[Callable[[LogSimulator], None], type[TlogError]]] = {
         UnknownKeyError,
     ),
     "head of another origin by the same key": (
-        instead("checkpoint", _signed_for_another_origin),
+        instead("checkpoint", signed_for_another_origin),
         OriginMismatchError,
     ),
     "head with another size": (
@@ -280,13 +288,6 @@ LIES: dict[str, tuple[Callable[[LogSimulator], None], type[TlogError]]] = {
     ),
     "tile that is absent": (instead("tile/0/000.p/200", lambda _: None), HttpStatusError),
 }
-
-
-def _signed_for_another_origin(log: LogSimulator) -> bytes:
-    from tlog_proofs import Ed25519Signer, sign_note  # noqa: PLC0415 - for this one lie
-
-    text = b"log.example/other\n" + log.checkpoint().split(b"\n\n")[0].split(b"\n", 1)[1] + b"\n"
-    return sign_note(text, [Ed25519Signer(log.origin, log.seed)])
 
 
 @pytest.mark.parametrize(("plant", "error"), LIES.values(), ids=LIES.keys())
