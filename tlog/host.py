@@ -193,9 +193,12 @@ class Host:
             self._disk_task.cancel()
             await asyncio.gather(self._disk_task, return_exceptions=True)
         await asyncio.gather(*(log.stop() for log in self._logs.values()))
+        # LevelDB must not be closed under a read: the readers end first.
+        await asyncio.to_thread(self._readers.shutdown)
+        for log in self._logs.values():
+            await asyncio.to_thread(log.close)
         await self._control_call(self.control.close)
-        for pool in (self._control_thread, self._readers):
-            await asyncio.to_thread(pool.shutdown)
+        await asyncio.to_thread(self._control_thread.shutdown)
         self._lock.release()
 
     def halt(self) -> None:

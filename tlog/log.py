@@ -238,7 +238,7 @@ class Log:
             self._publisher.release_waiters()
 
     async def stop(self) -> None:
-        """Commit what is queued, publish it, close the files. After begin_stop."""
+        """Commit what is queued and publish it; `close` comes next."""
         self.begin_stop()
         if self._sequencer is not None and self._publisher is not None and self._tasks:
             publishing, sequencing = self._tasks
@@ -246,7 +246,14 @@ class Log:
             await asyncio.gather(sequencing, return_exceptions=True)
             self._publisher.stop()
             await asyncio.gather(publishing, return_exceptions=True)
-        await asyncio.get_running_loop().run_in_executor(None, self._close)
+
+    def close(self) -> None:
+        """Close the files, when nobody reads any more (blocks)."""
+        self._threads.shutdown(wait=True)
+        if self._opened.store is not None:
+            self._opened.store.close()
+        if self._opened.checkpoints is not None:
+            self._opened.checkpoints.close()
 
     def halt(self) -> None:
         """Sign nothing more, whatever is under way: the time for shut-down is over."""
@@ -355,13 +362,6 @@ class Log:
 
     def _say(self, reason: str) -> None:
         _logger.error("log is read-only", log=self.row.name, reason=reason)
-
-    def _close(self) -> None:
-        self._threads.shutdown(wait=True)
-        if self._opened.store is not None:
-            self._opened.store.close()
-        if self._opened.checkpoints is not None:
-            self._opened.checkpoints.close()
 
 
 def _index_chunk(store: Store, start: int, end: int) -> None:

@@ -169,7 +169,7 @@ class Sequencer:
     async def _commit_next(self) -> None:
         """Make one batch of the queue's head durable and answer it."""
         t = await self._next_t()
-        if t is None or not self._queue:
+        if t is None:
             return
         batch_of = self._take()
         entries = [entry for submission in batch_of for entry in submission.entries]
@@ -196,8 +196,8 @@ class Sequencer:
             index += len(submission.entries)
 
     async def _next_t(self) -> int | None:
-        """The t of the next batch; None when the clock made the queue be refused."""
-        while True:
+        """The t of the next batch; None when the queue was refused, by the clock or a failure."""
+        while self._queue:
             try:
                 t = self._log_time.next_t()
             except FatalLogError as error:
@@ -206,6 +206,7 @@ class Sequencer:
             if t is not None:
                 return t
             await asyncio.sleep(CLOCK_POLL_S)
+        return None
 
     def _take(self) -> list[_Submission]:
         """The submissions of the next batch, within the bounds of one commit."""

@@ -137,6 +137,18 @@ class StoreConformance(ABC):
                 store.commit(Batch(record, [b"x"], [leaf_hash(b"x")]))
         assert store.newest_commit().size == 6
 
+    def test_3_a_batch_that_is_not_as_long_as_its_record_says_is_refused(self) -> None:
+        """Leaves, hashes and bodies are parallel, or there is no batch."""
+        record = CommitRecord(5, 7, bytes(32), NOVEMBER)
+        two, hashes = [b"x", b"y"], [leaf_hash(b"x"), leaf_hash(b"y")]
+        for leaves, leaf_hashes, bodies in (
+            (two[:1], hashes, ()),
+            (two, hashes[:1], ()),
+            (two, hashes, [b"b"]),
+        ):
+            with pytest.raises(StoreError, match="expected 2 leaves"):
+                Batch(record, leaves, leaf_hashes, bodies=bodies)
+
     def test_5_a_missing_entry_is_an_error_not_a_short_answer(self) -> None:
         """Reading past the end raises."""
         store, _ = self.filled(5)

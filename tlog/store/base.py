@@ -27,6 +27,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from tlog.errors import StoreError
 from tlog.store.commit_record import CommitRecord
 from tlog_proofs import TILE_HEIGHT, TILE_WIDTH
 
@@ -60,6 +61,14 @@ class Batch:
     leaf_hashes: Sequence[bytes]
     tiles: Sequence[FullTile] = ()
     bodies: Sequence[bytes | None] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse lists of other lengths than the record says (StoreError)."""
+        count = self.record.size - self.record.first_index
+        lengths = (len(self.leaves), len(self.leaf_hashes), len(self.bodies) or count)
+        if lengths != (count, count, count):
+            message = f"expected {count} leaves, hashes and bodies (or none), got {lengths}"
+            raise StoreError(message)
 
 
 class Store(Protocol):

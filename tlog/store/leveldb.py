@@ -233,13 +233,9 @@ class LevelDBStore:
 
 def _write_log(log: plyvel.DB, batch: Batch) -> None:
     """One atomic synced batch: leaves, full tiles, commit record."""
-    first = batch.record.first_index
-    if first + len(batch.leaves) != batch.record.size:
-        message = f"expected {batch.record.size - first} leaves, got {len(batch.leaves)}"
-        raise StoreError(message)
     with log.write_batch(transaction=True, sync=True) as rows:
         put = rows.put
-        for index, leaf in enumerate(batch.leaves, first):
+        for index, leaf in enumerate(batch.leaves, batch.record.first_index):
             put(log_key(index, LEAF), leaf)
         for tile in batch.tiles:
             put(tile_key(tile.level, tile.index), tile.data)
