@@ -57,7 +57,14 @@ class PeerLog:
 
     def head(self) -> SignedHead:
         """Read the served checkpoint."""
-        note = self.get("checkpoint")
+        return self._read_head("checkpoint")
+
+    def head_of(self, size: int) -> SignedHead:
+        """Read the checkpoint that was published at this size."""
+        return self._read_head(f"checkpoints/{size}")
+
+    def _read_head(self, path: str) -> SignedHead:
+        note = self.get(path)
         origin, size, root, *_ = note.decode().split("\n")
         assert origin == self.origin
         return SignedHead(int(size), root, note)
