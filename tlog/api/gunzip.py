@@ -18,7 +18,6 @@ class Gunzip:
         self._max_bytes = max_bytes
         self._left = max_bytes
         self._member = zlib.decompressobj(_GZIP_WBITS)
-        self._pending = False  # whether the member may hold output without more input
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The pieces that data decompresses to, each at most PIECE_BYTES.
@@ -27,12 +26,12 @@ class Gunzip:
             BodyTooLargeError: more than max_bytes, before more is decompressed.
             MalformedRequestError: not gzip.
         """
-        while data or self._pending:
+        # A member ends with 8 bytes behind its output: while output is left, so is input.
+        while data:
             if self._member.eof:
                 self._member = zlib.decompressobj(_GZIP_WBITS)
-            limit = min(PIECE_BYTES, self._left + 1)
             try:
-                piece = self._member.decompress(data, limit)
+                piece = self._member.decompress(data, min(PIECE_BYTES, self._left + 1))
             except zlib.error as error:
                 message = "the body is not gzip, although its Content-Encoding says so"
                 raise MalformedRequestError(message) from error
@@ -41,8 +40,6 @@ class Gunzip:
                 message = f"the body is over {self._max_bytes} bytes once decompressed"
                 raise BodyTooLargeError(message)
             data = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
-            # A full piece may leave output behind although all of the input is consumed.
-            self._pending = len(piece) == limit and not self._member.eof
             if piece:
                 yield piece
 

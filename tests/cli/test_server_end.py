@@ -1,0 +1,117 @@
+"""The order in which a server ends, and what a command sees while one starts or ends."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+import tlog.app
+from tlog.api.listener import Listener
+from tlog.config import Config
+from tlog.creation import NewLog, init_directory
+from tlog.errors import StoppingError
+from tlog.host import Host
+from tlog.local import bind_socket
+
+LIMIT_S = 20
+
+
+class _Recorder:
+    """A host and a listener that say in which order they are called."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.config = Config(data_dir=data_dir)
+        self.calls: list[str] = []
+
+    def begin_stop(self) -> None:
+        self.calls.append("begin_stop")
+
+    async def close(self) -> None:
+        self.calls.append("close")
+
+    async def stop(self) -> None:
+        there = (self.config.data_dir / "tlog.sock").exists()
+        self.calls.append("stop, socket there" if there else "stop")
+
+
+async def test_the_end_has_its_order(tmp_path: Path) -> None:
+    """Not ready and waiters released, nothing accepted, socket gone, then the host and its lock."""
+    recorder = _Recorder(tmp_path)
+    bind_socket(tmp_path).close()
+    await tlog.app._end(cast("Host", recorder), [cast("Listener", recorder)])
+    assert recorder.calls == ["begin_stop", "close", "stop"]
+
+
+async def test_the_lock_is_given_up_although_a_listener_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure while listeners close does not leave databases open."""
+    recorder = _Recorder(tmp_path)
+
+    async def fail() -> None:
+        raise OSError("no")
+
+    monkeypatch.setattr(recorder, "close", fail)
+    with pytest.raises(OSError, match="no"):
+        await tlog.app._end(cast("Host", recorder), [cast("Listener", recorder)])
+    assert recorder.calls == ["begin_stop", "stop"]
+
+
+async def test_a_command_waits_for_a_server_that_starts(tmp_path: Path) -> None:
+    """While the lock is held and no socket is there yet, a command waits and then succeeds."""
+    data_dir = tmp_path / "data"
+    init_directory(data_dir)
+    config = Config(data_dir=data_dir, disk_reserve_bytes=0)
+    host = tlog.app.open_host(config)
+
+    async def ask() -> dict[str, object]:
+        async with tlog.app.local_client(config) as client:
+            return await client.request("GET", "/admin/logs")
+
+    async with asyncio.timeout(LIMIT_S):
+        asking = asyncio.create_task(ask())
+        await asyncio.sleep(0.2)
+        assert not asking.done()
+        await host.stop()
+        assert await asking == {"logs": []}
+
+
+async def test_two_commands_at_once_both_succeed(tmp_path: Path) -> None:
+    """A command that has the directory for itself is waited for, not talked to."""
+    data_dir = tmp_path / "data"
+    init_directory(data_dir)
+    config = Config(data_dir=data_dir, disk_reserve_bytes=0)
+
+    async def create(name: str) -> str:
+        async with tlog.app.local_client(config) as client:
+            body = {"name": name, "origin": f"example.com/{name}", "kind": "opaque/1"}
+            return str((await client.request("POST", "/admin/logs", body))["name"])
+
+    async with asyncio.timeout(LIMIT_S):
+        names = await asyncio.gather(*(create(name) for name in ("a", "b", "c")))
+    assert names == ["a", "b", "c"]
+
+
+async def test_a_created_log_takes_appends_at_once(tmp_path: Path) -> None:
+    """The answer to a creation comes when the log is ready, not while it starts."""
+    data_dir = tmp_path / "data"
+    init_directory(data_dir)
+    async with tlog.app.local_client(Config(data_dir=data_dir)) as client:
+        body = {"name": "a", "origin": "example.com/a", "kind": "opaque/1"}
+        facts = await client.request("POST", "/admin/logs", body)
+    assert facts["state"] == "ready"
+
+
+async def test_a_host_that_stops_creates_nothing(tmp_path: Path) -> None:
+    """Once shut-down has begun no log is made."""
+    data_dir = tmp_path / "data"
+    init_directory(data_dir)
+    host = tlog.app.open_host(Config(data_dir=data_dir))
+    await host.start()
+    host.begin_stop()
+    with pytest.raises(StoppingError):
+        await host.create_log(NewLog("a", "example.com/a"))
+    await host.stop()
