@@ -132,7 +132,8 @@ class Publisher:
         self._waiters: dict[asyncio.Future[Published | None], int] = {}
         self._wake = asyncio.Event()
         self._somebody_waits = asyncio.Event()
-        self._stopping = False
+        self._released = False  # who waits is answered at once
+        self._stopping = False  # nothing will be committed any more
         self._failed = False
 
     def committed(self, record: CommitRecord) -> None:
@@ -144,7 +145,7 @@ class Publisher:
         """The first published checkpoint that covers size; None after timeout_s or at shut-down."""
         if self.published.size >= size:
             return self.published
-        if self._stopping or self._failed:
+        if self._released or self._failed:
             return None
         waiter: asyncio.Future[Published | None] = asyncio.get_running_loop().create_future()
         self._waiters[waiter] = size
@@ -170,12 +171,16 @@ class Publisher:
                 await self._wake.wait()
 
     def release_waiters(self) -> None:
-        """Shut-down has begun: who waits is told that nothing is known yet."""
-        self._stopping = True
+        """Shut-down has begun: who waits is told that nothing is known yet.
+
+        `run` goes on: the queue is still to be committed, and then published.
+        """
+        self._released = True
         self._release()
 
     def stop(self) -> None:
         """No commit will follow: `run` returns after the last publication."""
+        self._released = True
         self._stopping = True
         self._wake.set()
         self._somebody_waits.set()

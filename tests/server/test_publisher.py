@@ -105,6 +105,17 @@ async def test_shut_down_releases_who_waits_and_publishes_a_last_time(tmp_path: 
     assert len(log.heads.writes) == 3
 
 
+async def test_a_commit_after_the_waiters_left_is_published(tmp_path: Path) -> None:
+    """Shut-down that finds nothing to publish still publishes what the queue commits later."""
+    async with running_log(tmp_path) as log:
+        first = await log.sequencer.append([b"x"])
+        await log.publisher.wait(first.size, 20)
+        log.publisher.release_waiters()
+        await asyncio.sleep(0.2)  # longer than the interval: the publisher has found nothing new
+        await log.sequencer.append([b"y"])
+    assert log.publisher.published.size == 3
+
+
 async def test_entries_that_read_back_otherwise_are_never_signed(tmp_path: Path) -> None:
     """A bit that changed between hashing and signing stops the log; no head says it."""
     async with running_log(tmp_path, config=slow(tmp_path)) as log:
