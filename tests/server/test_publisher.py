@@ -108,10 +108,10 @@ async def test_shut_down_releases_who_waits_and_publishes_a_last_time(tmp_path: 
 async def test_a_commit_after_the_waiters_left_is_published(tmp_path: Path) -> None:
     """Shut-down that finds nothing to publish still publishes what the queue commits later."""
     async with running_log(tmp_path) as log:
-        first = await log.sequencer.append([b"x"])
-        await log.publisher.wait(first.size, 20)
-        log.publisher.release_waiters()
-        await asyncio.sleep(0.2)  # longer than the interval: the publisher has found nothing new
+        await log.sequencer.append([b"x"])
+        await until(lambda: log.publisher.published.size == 2)
+        log.publisher.release_waiters()  # in the pause after a publication
+        await asyncio.sleep(0.2)  # longer than that pause: the publisher has found nothing new
         await log.sequencer.append([b"y"])
     assert log.publisher.published.size == 3
 
