@@ -45,17 +45,16 @@ async def entries(request: web.Request) -> web.Response:
     if wait is not None and wait.state is Wait.WITNESSED:
         message = "the log collects no cosignatures: wait=published is what it can give"
         raise NoPolicyError(message)
-    match content_type(request):
-        case media_type if media_type == BYTES:
-            entry = await read_body(request, MAX_ENTRY_BYTES, config.body_timeout_s)
-            return await _append_one(log, entry, wait)
-        case media_type if media_type == NDJSON:
-            chunks = body_chunks(request, config.batch_bytes, config.body_timeout_s)
-            batch = await parse_entries(chunks, config.batch_entries)
-            return await _append_batch(log, batch, wait)
-        case _:
-            message = f"this route takes {BYTES} (one entry) and {NDJSON} (a batch)"
-            raise UnsupportedMediaTypeError(message)
+    media_type = content_type(request)
+    if media_type == BYTES:
+        entry = await read_body(request, MAX_ENTRY_BYTES, config.body_timeout_s)
+        return await _append_one(log, entry, wait)
+    if media_type == NDJSON:
+        chunks = body_chunks(request, config.batch_bytes, config.body_timeout_s)
+        batch = await parse_entries(chunks, config.batch_entries)
+        return await _append_batch(log, batch, wait)
+    message = f"this route takes {BYTES} (one entry) and {NDJSON} (a batch)"
+    raise UnsupportedMediaTypeError(message)
 
 
 def _log_to_append_to(request: web.Request) -> Log:
