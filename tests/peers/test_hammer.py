@@ -85,6 +85,17 @@ def test_hammer_loads_a_private_log(server: PeerServer, hammer: Hammer, fsck: Fs
     check_tree(log, load, fsck)
 
 
+def test_index_answered_is_where_the_entry_stands(server: PeerServer, hammer: Hammer) -> None:
+    """A single writer numbers its entries in order: each stands at the index that it was told."""
+    log = server.create_log("hammered-once")
+    load = Load(entries=300, writes_per_s=100, writers=1)
+    report = hammer.run(log, load, append_token=log.append_token)
+    entries = read_entries(log)
+    assert len(report.written) >= load.entries - 1
+    told = [entries[index] for index in report.written]
+    assert told == [b" %d" % number for number in range(1, 1 + len(told))]
+
+
 def test_refused_writes_are_a_failure(server: PeerServer, hammer: Hammer) -> None:
     """Without the append token each write is answered 401, and the run fails by that."""
     log = server.create_log("refused")
