@@ -5,6 +5,7 @@ from __future__ import annotations
 from tlog_clients.audit import AuditReport, Progress, audit_log
 from tlog_clients.errors import (
     AuditMismatchError,
+    BeyondSizeError,
     ConsistencyNotProvedError,
     EntryMismatchError,
     FetchError,
@@ -13,7 +14,6 @@ from tlog_clients.errors import (
     HttpStatusError,
     LogMisbehaviourError,
     MalformedAnswerError,
-    NotPublishedError,
     NotReachableError,
     OutcomeUnknownError,
     Problem,
@@ -47,6 +47,7 @@ __all__ = [
     "AuditMismatchError",
     "AuditReport",
     "BatchResult",
+    "BeyondSizeError",
     "ConsistencyNotProvedError",
     "EntryMismatchError",
     "EntryTooLargeError",
@@ -66,7 +67,6 @@ __all__ = [
     "MalformedAnswerError",
     "MalformedUrlError",
     "MemoryHeads",
-    "NotPublishedError",
     "NotReachableError",
     "OutcomeUnknownError",
     "PostAnswer",

@@ -7,7 +7,7 @@ TlogError
 |   +-- TooLargeError              an answer over the bound of its kind
 |   +-- HttpStatusError            another status than asked for; may carry a Problem
 |   +-- OutcomeUnknownError        sent, but whether it took effect is not known
-|   +-- NotPublishedError          an index beyond the verified size
+|   +-- BeyondSizeError          an index beyond the verified size
 +-- MalformedError
 |   +-- MalformedAnswerError       an answer that no honest server writes
 +-- VerificationError
@@ -83,7 +83,7 @@ class OutcomeUnknownError(FetchError):
     """A request was sent, and its outcome is unknown: the entries may or may not stand."""
 
 
-class NotPublishedError(FetchError):
+class BeyondSizeError(FetchError):
     """`index` lies at or beyond `size`, the size of the newest verified head."""
 
     def __init__(self, index: int, size: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -213,7 +215,8 @@ class HttpFetcher:
         async with self._session.request(
             method,
             f"{self._url}/{path}",
-            data=body,
+            # As a file, a long body is written piece by piece.
+            data=None if body is None else io.BytesIO(body),
             params=params,
             headers=headers,
             allow_redirects=False,
@@ -236,11 +239,18 @@ def _reason(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return f"the certificate is not trusted ({printable(str(error.certificate_error))})"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect ({error.os_error.strerror or type(error.os_error).__name__})"
+        return f"cannot connect ({_system_reason(error.os_error)})"
     if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
         return "the connection was closed before the whole answer came"
     if isinstance(error, aiohttp.ClientResponseError):
         return "the answer is not HTTP"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return type(error).__name__
+    return _system_reason(error)
+
+
+def _system_reason(error: Exception) -> str:
+    """The system's words for an error number; asyncio puts addresses into its own."""
+    if not isinstance(error, OSError):
+        return type(error).__name__
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or type(error).__name__

@@ -10,10 +10,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from tlog_clients.errors import (
+    BeyondSizeError,
     ConsistencyNotProvedError,
     EntryMismatchError,
     HttpStatusError,
-    NotPublishedError,
     TrustedHeadChangedError,
 )
 from tlog_clients.head_state import TrustedHead, advance, consistency_sizes
@@ -94,7 +94,7 @@ class LogReader:
         """Return the bytes of an entry, which are those under the signed root.
 
         Raises:
-            NotPublishedError: index >= size of the newest verified head.
+            BeyondSizeError: index >= size of the newest verified head.
             EntryMismatchError: other bytes were served.
             RootMismatchError: a tile does not belong to the signed tree.
             TlogError: whatever check_head raises.
@@ -121,7 +121,7 @@ class LogReader:
     async def _head_over(self, index: int) -> SignedCheckpoint:
         head = await self.head()
         if not 0 <= index < head.size:
-            raise NotPublishedError(index, head.size)
+            raise BeyondSizeError(index, head.size)
         return head
 
     async def _tiles_over(self, head: SignedCheckpoint, index: int) -> VerifiedTiles:

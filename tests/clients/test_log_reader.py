@@ -11,6 +11,7 @@ import pytest
 
 from tests.clients.simulator import OTHER_SEED, LogSimulator, leaf, make_entries
 from tlog_clients import (
+    BeyondSizeError,
     ConsistencyNotProvedError,
     EntryMismatchError,
     FetchError,
@@ -19,7 +20,6 @@ from tlog_clients import (
     HttpStatusError,
     LogReader,
     MemoryHeads,
-    NotPublishedError,
     Step,
     TooLargeError,
     TrustedHeadChangedError,
@@ -82,7 +82,7 @@ async def test_beyond_the_size() -> None:
     log = LogSimulator(make_entries(10), size=5)
     reader = LogReader(log, log.key)
     for index in (5, 9, 10, 2**62):
-        with pytest.raises(NotPublishedError):
+        with pytest.raises(BeyondSizeError):
             await reader.get(index)
     assert set(log.requests) == {"checkpoint"}
 

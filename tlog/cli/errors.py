@@ -24,18 +24,17 @@ from tlog.errors import (
     UsageError,
 )
 from tlog_clients import (
+    BeyondSizeError,
     ConsistencyNotProvedError,
     EntryTooLargeError,
     FetchError,
     HttpStatusError,
     MalformedUrlError,
+    OutcomeUnknownError,
     StateFileError,
     TooLargeError,
     TrustedHeadChangedError,
     printable,
-)
-from tlog_clients import (
-    NotPublishedError as BeyondSizeError,
 )
 from tlog_proofs import MalformedError, MissingDependencyError, TlogError, VerificationError
 
@@ -117,6 +116,8 @@ def as_failure(error: BaseException) -> Failure | None:
 def _sentence(error: Exception) -> str:
     if isinstance(error, HttpStatusError) and exit_code(error) == REFUSED:
         return f"refused by the server: {error}"
+    if isinstance(error, OutcomeUnknownError):
+        return f"unknown: may or may not be in the log: {error}"
     if isinstance(error, OSError):
         reason = error.strerror or type(error).__name__
         return f"{error.filename}: {reason}" if error.filename else reason

@@ -1,0 +1,89 @@
+"""A LogSimulator behind HTTP on loopback, in a thread of its own, for commands under test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from typing import Self
+
+from aiohttp import web
+
+from tests.clients.simulator import LogSimulator
+from tlog_clients import HttpStatusError, Problem
+
+MAX_BYTES = 1 << 25
+START_TIMEOUT_S = 20.0
+
+
+class ServedLog:
+    """Serves the log at `url`; `refusal` is answered to every request while it is set."""
+
+    def __init__(self, log: LogSimulator) -> None:
+        self.log = log
+        self.url = ""
+        self.refusal: tuple[int, Problem | None] | None = None
+        self.drops_answers = False
+        self.tokens: set[str] = set()
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._run(),))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(START_TIMEOUT_S)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(START_TIMEOUT_S)
+        self._loop.close()
+
+    async def _run(self) -> None:
+        app = web.Application(client_max_size=MAX_BYTES)
+        app.router.add_post("/logs/test/{path:.*}", self._post)
+        app.router.add_get("/logs/test/{path:.*}", self._get)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/logs/test"
+        self._ready.set()
+        await self._stop.wait()
+        await runner.cleanup()
+
+    async def _get(self, request: web.Request) -> web.Response:
+        self.tokens.add(request.headers.get("Authorization", ""))
+        if self.refusal is not None:
+            return _error(*self.refusal)
+        try:
+            data = await self.log.fetch(request.match_info["path"], max_bytes=MAX_BYTES)
+        except HttpStatusError as error:
+            return _error(error.status, error.problem)
+        return web.Response(body=data)
+
+    async def _post(self, request: web.Request) -> web.Response:
+        self.tokens.add(request.headers.get("Authorization", ""))
+        body = await request.read()
+        if self.refusal is not None:
+            return _error(*self.refusal)
+        answer = await self.log.post(
+            request.match_info["path"],
+            body,
+            content_type=request.content_type,
+            params=request.query,
+            max_bytes=MAX_BYTES,
+        )
+        if self.drops_answers:
+            assert request.transport is not None
+            request.transport.close()
+        return web.Response(body=answer.body, status=answer.status)
+
+
+def _error(status: int, problem: Problem | None) -> web.Response:
+    if problem is None:
+        return web.Response(status=status)
+    body = {"type": problem.type, "title": problem.title, "detail": problem.detail}
+    return web.Response(
+        status=status, body=json.dumps(body).encode(), content_type="application/problem+json"
+    )

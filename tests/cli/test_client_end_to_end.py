@@ -1,0 +1,201 @@
+"""The client commands against the real server on loopback: every command, and every failure."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import plyvel
+import pytest
+
+from tests.faults.server_process import ROOT, ServerProcess, tlog
+
+TIMEOUT_S = 120
+ORIGIN = "example.com/end-to-end"
+LINES = [f'{{"number": {number}}}'.encode() for number in range(700)]
+
+Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+class Site:
+    """A data directory with one private log, its server, and the settings of a client."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.data = directory / "data"
+        create = ("log", "create", "a", "--data", str(self.data), "--origin", ORIGIN)
+        self.vkey = tlog(*create)
+        self.server = ServerProcess(self.data)
+        self.server.start()
+        self.token = self.make_token("append", "read")
+
+    @property
+    def url(self) -> str:
+        """The log's address."""
+        return f"{self.server.url}/logs/a"
+
+    def make_token(self, *scopes: str) -> str:
+        """A new token for the log, made through the server's socket."""
+        options = [option for scope in scopes for option in ("--scope", scope)]
+        return tlog("token", "create", "--data", str(self.data), "--log", "a", *options)
+
+    def run(
+        self, *arguments: str, stdin: bytes = b"", token: str = "", state: str = "state"
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a client command in a process of its own."""
+        environment = {
+            **os.environ,
+            "TLOG_URL": self.url,
+            "TLOG_VKEY": self.vkey,
+            "TLOG_TOKEN": token or self.token,
+            "XDG_STATE_HOME": str(self.directory / state),
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "tlog", *arguments],
+            check=False,
+            input=stdin,
+            capture_output=True,
+            timeout=TIMEOUT_S,
+            env=environment,
+            cwd=ROOT,
+        )
+
+    def swap_in(self, other: Path) -> None:
+        """Stop the server, put another directory in the data directory's place, start again."""
+        assert self.server.stop() == 0
+        aside = self.directory / "aside"
+        self.data.rename(aside)
+        other.rename(self.data)
+        aside.rename(other)
+        self.server.start()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A new log behind a running server."""
+    site = Site(tmp_path)
+    yield site
+    site.server.kill()
+
+
+def test_an_entry_from_append_to_offline_proof(site: Site, tmp_path: Path) -> None:
+    """An entry is appended, read, proved and audited; the proof then needs no server at all."""
+    entry, proof = tmp_path / "entry", tmp_path / "1.tlog-proof"
+    entry.write_bytes(b"\x00first\r\n")
+    appended = site.run("append", str(entry))
+    assert (appended.returncode, appended.stdout, appended.stderr) == (0, b"1\n", b"")
+
+    lines = site.run("append", "--lines", "-", stdin=b"\n".join(LINES))
+    assert (lines.returncode, lines.stderr) == (0, b"")
+    assert lines.stdout.split() == [b"%d" % index for index in range(2, 702)]
+
+    for index, expected in ((1, b"\x00first\r\n"), (2, LINES[0]), (701, LINES[-1])):
+        got = site.run("get", str(index))
+        assert (got.returncode, got.stdout) == (0, expected)
+
+    head = json.loads(site.run("head", "--json").stdout)
+    assert (head["origin"], head["size"], head["vkey"]) == (ORIGIN, 702, site.vkey)
+    assert site.run("prove", "1", "-o", str(proof)).returncode == 0
+
+    audit = site.run("audit", "--json")
+    report = json.loads(audit.stdout)
+    assert audit.returncode == 0
+    assert (report["entries"], report["root"], report["kind"]) == (702, head["root"], "opaque/1")
+    assert report["warnings"] == []
+    here = ("audit", "--data", str(site.data), "--log", "a", "--json")
+    assert json.loads(site.run(*here).stdout)["root"] == head["root"]  # through the socket
+
+    assert site.server.stop() == 0
+    assert json.loads(site.run(*here).stdout)["root"] == head["root"]  # in the directory itself
+    verified = site.run("verify", str(proof), "--entry", str(entry), "--json")
+    facts = json.loads(verified.stdout)
+    assert verified.returncode == 0
+    assert (facts["origin"], facts["index"], facts["size"]) == (ORIGIN, 1, 702)
+    leaf_hash = hashlib.sha256(b"\x00" + entry.read_bytes()).digest()
+    assert base64.b64decode(facts["leaf_hash"]) == leaf_hash
+    entry.write_bytes(b"\x00first\n")
+    assert site.run("verify", str(proof), "--entry", str(entry)).returncode == 1
+    assert site.run("append", str(entry)).returncode == 3
+
+
+def test_scopes(site: Site) -> None:
+    """A token's scopes are enough for what they allow, and a refusal prints the problem's title."""
+    append, read = site.make_token("append"), site.make_token("read")
+    assert site.run("head", token=read).returncode == 0
+    appended = site.run("append", "-", stdin=b"entry", token=append)
+    assert (appended.returncode, appended.stdout) == (0, b"1\n")
+    assert b"reported, not trusted" in appended.stderr
+    assert json.loads(site.run("head", "--json", token=read).stdout)["step"] == "forward"
+
+    for arguments, token in (
+        (("append", "-"), read),
+        (("append", "--lines", "-"), read),
+        (("head",), append),
+        (("get", "0"), append),
+        (("prove", "0", "-o", "-"), append),
+        (("audit",), append),
+        (("head",), "tlog_unknown"),
+        (("get", "2"), read),
+    ):
+        refused = site.run(*arguments, stdin=b"entry", token=token)
+        assert (refused.returncode, refused.stdout) == (4, b""), arguments
+        assert refused.stderr.count(b"\n") == 1
+        assert token.encode() not in refused.stderr
+
+
+def test_fork_of_a_copied_directory(site: Site, tmp_path: Path) -> None:
+    """A directory restored from a copy, head store and all, forks; who saw the newer head knows."""
+    assert site.run("append", "--lines", "-", stdin=b"one\ntwo\n").returncode == 0
+    other = tmp_path / "copy"
+    assert site.server.stop() == 0
+    shutil.copytree(site.data, other, ignore=shutil.ignore_patterns("*.sock"))
+    site.server.start()
+    assert site.run("append", "-", stdin=b"after the copy").returncode == 0
+    trusted = json.loads(site.run("head", "--json").stdout)["checkpoint"]
+
+    site.swap_in(other)
+    # An older head of the same history is no fork yet, but the newer tree cannot be shown.
+    stale = site.run("head")
+    assert stale.returncode == 1
+    assert b"not proved" in stale.stderr
+    assert b"FORK" not in stale.stderr
+    forked = site.run("append", "-", stdin=b"on the copy")
+    assert (forked.returncode, forked.stdout) == (1, b""), forked.stderr
+    assert b"FORK" in forked.stderr
+    assert trusted.encode() in forked.stderr
+    for arguments in (("head",), ("get", "1"), ("prove", "1", "-o", "-"), ("audit",)):
+        assert site.run(*arguments).returncode == 1
+    # Who has seen the copy alone cannot know.
+    assert site.run("audit", state="other").returncode == 0
+
+    site.swap_in(other)
+    assert site.run("audit").returncode == 0
+
+
+def test_changed_database(site: Site, tmp_path: Path) -> None:
+    """An entry changed in the database is found by audit and get, and named."""
+    assert site.run("append", "--lines", "-", stdin=b"\n".join(LINES)).returncode == 0
+    assert site.server.stop() == 0
+    database = plyvel.DB(str(site.data / "logs" / "a" / "log"))
+    key = (100).to_bytes(8, "big") + b"\x00"
+    assert database.get(key) == LINES[99]
+    database.put(key, b'{"number": "?"}')
+    database.close()
+
+    here = site.run("audit", "--data", str(site.data), "--log", "a")
+    site.server.start()
+    over_http = site.run("audit")
+    for audit in (here, over_http):
+        assert (audit.returncode, audit.stdout) == (1, b"")
+        assert b"tile/0/000: " in audit.stderr
+        assert b"entry: 100" in audit.stderr
+    got = site.run("get", "100")
+    assert (got.returncode, got.stdout) == (1, b"")
+    assert site.run("get", "101").stdout == LINES[100]
