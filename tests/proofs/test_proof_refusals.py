@@ -14,6 +14,7 @@ from tlog_proofs import (
     EMPTY_ROOT,
     MAX_SIZE,
     MalformedProofError,
+    RootMismatchError,
     TlogError,
     aligned_subtrees,
     prove_consistency,
@@ -134,3 +135,30 @@ def test_proofs_of_absurd_length_are_refused_at_once() -> None:
     for count in (65, 1_000_000):
         with pytest.raises(MalformedProofError, match="at most 64"):
             verify_inclusion(0, MAX_SIZE, EMPTY_ROOT, [b"not a hash"] * count, EMPTY_ROOT)
+
+
+@settings(max_examples=300)
+@given(
+    st.sampled_from(reference.subtrees(20)),
+    st.integers(0, 40),
+    st.lists(st.sampled_from(LEAVES), max_size=7),
+    st.sampled_from(LEAVES),
+)
+def test_any_proof_is_judged_as_the_recursion_does(
+    subtree: tuple[int, int], size: int, proof: list[bytes], node: bytes
+) -> None:
+    """For any hashes, what a proof leads to, and whether it has the right number, is the RFC's."""
+    start, end = subtree
+    try:
+        expected = reference.roots_from_proof(start, end, max(size, end), proof, node)
+    except ValueError:
+        with pytest.raises(MalformedProofError):
+            verify_subtree_consistency(start, end, max(size, end), proof, node, node)
+        return
+    inner = EMPTY_ROOT if start == end else node
+    if expected[0] == inner:
+        verify_subtree_consistency(start, end, max(size, end), proof, inner, expected[1])
+    else:
+        with pytest.raises(RootMismatchError) as caught:
+            verify_subtree_consistency(start, end, max(size, end), proof, node, expected[1])
+        assert (caught.value.expected, caught.value.actual) == (node, expected[0])

@@ -57,6 +57,11 @@ def _good_texts() -> list[Case]:
             _fields("log.example - 2605", 13, ROOT, []),
         ),
         (
+            "an origin of 255 bytes",
+            f"{'o' * 255}\n13\n{b64(ROOT)}\n",
+            _fields("o" * 255, 13, ROOT, []),
+        ),
+        (
             "a line separator splits no lines",
             f"o\u2028p\n13\n{b64(ROOT)}\n",
             _fields("o\u2028p", 13, ROOT, []),
@@ -189,6 +194,7 @@ def _good_proofs() -> list[Case]:
         ("leaf 12 of 13", _tlog_proof(12), 12, 13, None),
         ("the only leaf: no hashes", single, 0, 1, None),
         ("with extra data", _tlog_proof(extra=f"extra {b64(b'extra')}\n"), 5, 13, b"extra".hex()),
+        ("with one byte of extra data", _tlog_proof(extra="extra AA==\n"), 5, 13, "00"),
         ("with a cosignature", _tlog_proof(note=cosigned), 5, 13, None),
     ]
     return [
@@ -206,6 +212,10 @@ def _false_proofs() -> list[Case]:
         "index of the neighbour": (proof.replace("index 5", "index 4"), "RootMismatchError"),
         "a hash missing": (proof.replace(f"{first}\n", ""), "MalformedProofError"),
         "a hash too many": (proof.replace(first, f"{first}\n{first}"), "MalformedProofError"),
+        "sixty-three hashes": (
+            proof.replace(first, "\n".join([first] * 60)),
+            "MalformedProofError",
+        ),
         "index beyond the tree": (proof.replace("index 5", "index 13"), "MalformedProofError"),
         "signature wrong": (
             _tlog_proof(note=f"{TEXT}\n{flipped(TEXT, LOG)}"),

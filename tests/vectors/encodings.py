@@ -176,6 +176,13 @@ def _changed(position: int, value: object) -> list[Any]:
     return [*FIELDS[:position], value, *FIELDS[position + 1 :]]
 
 
+def _of_origin(origin: object) -> list[Any]:
+    """Make the fields of a log's genesis, with a vkey of its name where there can be one."""
+    can_be = isinstance(origin, str) and 0 < len(origin) < 256 and not set(origin) & set(" +")
+    vkeys = [signer(str(origin)).verifier.vkey if can_be else 1]
+    return [FIELDS[0], origin, *FIELDS[2:4], vkeys, None]
+
+
 def _good_genesis() -> list[Case]:
     long = "o" * 255
     continued = [ORIGIN.replace("one", "zero"), 12345, ROOT]
@@ -190,13 +197,9 @@ def _good_genesis() -> list[Case]:
         "sixteen vkeys": _changed(4, [signer(ORIGIN, n).verifier.vkey for n in range(16)]),
         "a predecessor": _changed(5, continued),
         "a predecessor whose origin has spaces": _changed(5, ["old log - 7", 1, ROOT]),
-        "an origin of 255 characters": [
-            FIELDS[0],
-            long,
-            *FIELDS[2:4],
-            [signer(long).verifier.vkey],
-            None,
-        ],
+        "an origin of 255 characters": _of_origin(long),
+        "an origin of one character": _of_origin("o"),
+        "an origin of the first and last character": _of_origin("!~"),
     }
     return [
         {
@@ -216,10 +219,6 @@ def _good_genesis() -> list[Case]:
 
 
 def _bad_genesis() -> list[Case]:
-    def origin(value: object) -> list[Any]:
-        vkeys = [signer(value).verifier.vkey] if isinstance(value, str) and _is_name(value) else [1]
-        return [FIELDS[0], value, *FIELDS[2:4], vkeys, None]
-
     old = "old.example"
     bad: dict[str, object] = {
         "null": None,
@@ -229,14 +228,14 @@ def _bad_genesis() -> list[Case]:
         "seven fields": [*FIELDS, None],
         "another version": _changed(0, "tlog/genesis/2"),
         "a version in bytes": _changed(0, b"tlog/genesis/1"),
-        "an empty origin": origin(""),
-        "an origin in bytes": origin(ORIGIN.encode()),
-        "an origin with a space": origin("log example"),
-        "an origin with a plus sign": origin("log+example"),
-        "an origin that is not ASCII": origin("l\u00f6g.example"),
-        "an origin with DEL": origin("log\x7f"),
-        "an origin that begins tlog/": origin("tlog/example"),
-        "an origin of 256 characters": origin("o" * 256),
+        "an empty origin": _of_origin(""),
+        "an origin in bytes": _of_origin(ORIGIN.encode()),
+        "an origin with a space": _of_origin("log example"),
+        "an origin with a plus sign": _of_origin("log+example"),
+        "an origin that is not ASCII": _of_origin("l\u00f6g.example"),
+        "an origin with DEL": _of_origin("log\x7f"),
+        "an origin that begins tlog/": _of_origin("tlog/example"),
+        "an origin of 256 characters": _of_origin("o" * 256),
         "another kind": _changed(2, "opaque/2"),
         "a kind in capitals": _changed(2, "OPAQUE/1"),
         "a kind that is a number": _changed(2, 1),
@@ -252,6 +251,7 @@ def _bad_genesis() -> list[Case]:
         "a vkey of another name": _changed(4, [signer("other.example").verifier.vkey]),
         "a vkey with another key id": _changed(4, [VKEY.replace("+", "+0", 1)[:-1]]),
         "a vkey whose key id is not its own": _changed(4, [_other_id(VKEY)]),
+        "a vkey of another type without a key": _changed(4, [f"{ORIGIN}+00000000+BA=="]),
         "what is no vkey": _changed(4, [ORIGIN]),
         "the same vkey twice": _changed(4, [VKEY, VKEY]),
         "seventeen vkeys": _changed(4, [signer(ORIGIN, n).verifier.vkey for n in range(17)]),
@@ -281,10 +281,6 @@ def _bad_genesis() -> list[Case]:
         {"desc": what, "input": {"entry": entry.hex()}, "wantErr": GENESIS}
         for what, entry in entries.items()
     ]
-
-
-def _is_name(value: str) -> bool:
-    return 0 < len(value) < 256 and not set(value) & set(" +")
 
 
 def _other_id(vkey: str) -> str:

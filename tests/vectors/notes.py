@@ -63,6 +63,12 @@ def typed(key_type: int, key: bytes) -> str:
     return b64(bytes([key_type]) + key)
 
 
+def vkey_of(name: str, public_key: bytes) -> str:
+    """Write a vkey with the key id that signed-note recommends, for a key of any length."""
+    digest = hashlib.sha256(name.encode() + b"\n\x01" + public_key).hexdigest()
+    return f"{name}+{digest[:8]}+{typed(1, public_key)}"
+
+
 def flipped(text: str, key: Ed25519Signer) -> str:
     """Write a key's signature line for a text, with one bit of the signature wrong."""
     signature = bytearray(key.sign(text.encode()))
@@ -88,8 +94,8 @@ def _vkeys() -> list[Case]:
         "key id of seven digits": f"{name}+{id_[1:]}+{blob}",
         "key id of another name": f"{name}x+{id_}+{blob}",
         "another type, whose key id it would be": f"{name}+{id_}+{other_type}",
-        "a key of 31 bytes": f"{name}+{id_}+{typed(1, key.public_key[:-1])}",
-        "a key of 33 bytes": f"{name}+{id_}+{typed(1, key.public_key + bytes(1))}",
+        "a key of 31 bytes": vkey_of(name, key.public_key[:-1]),
+        "a key of 33 bytes": vkey_of(name, key.public_key + bytes(1)),
         "a type byte alone": f"{name}+{id_}+{typed(1, b'')}",
         "base64 of the URL alphabet": f"{name}+{id_}+{blob.replace('/', '_').replace('+', '-')}_",
         "a space at the end": f"{key.vkey} ",
@@ -155,6 +161,13 @@ def _open_cases() -> list[Case]:
             [f"{ORIGIN}+{WITNESS.key_id.hex()}", f"{WITNESS.name}+{LOG.key_id.hex()}"],
         ),
         ("the same good line twice", log + log, both, [LOG_NAME, LOG_NAME], []),
+        (
+            "unknown names of one byte, and of 255",
+            raw_line("a", bytes(5)) + raw_line("\u00e8" * 127 + "e", bytes(5)) + log,
+            both,
+            [LOG_NAME],
+            ["a+00000000", "\u00e8" * 127 + "e+00000000"],
+        ),
         ("ninety-nine unknown lines", stranger * 99 + log, both, [LOG_NAME], [stranger_name] * 99),
     ]
     bad_known = flipped(TEXT, LOG)
@@ -207,6 +220,7 @@ def _malformed() -> list[Case]:
     log = line(LOG, TEXT)
     good = f"{TEXT}\n{log}"
     name, blob = log.split(" ")[1:]
+    long = "\u00e8" * 255
     unpadded = blob.rstrip("=\n")
     bad: dict[str, str] = {
         "nothing": "",
@@ -230,6 +244,7 @@ def _malformed() -> list[Case]:
         "a no-break space in the name": f"{TEXT}\n\u2014 a\u00a0b {blob}",
         "a line separator in the name": f"{TEXT}\n\u2014 a\u2028b {blob}",
         "a name of 256 bytes": f"{TEXT}\n\u2014 {'n' * 256} {blob}",
+        "a name of 255 characters, in more bytes": f"{TEXT}\n\u2014 {long} {blob}",
         "no base64": f"{TEXT}\n\u2014 {name}\n",
         "a key id alone": f"{TEXT}\n{raw_line(name, LOG.key_id)}",
         "base64 without padding": f"{TEXT}\n\u2014 {name} {unpadded}\n",

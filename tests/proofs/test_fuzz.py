@@ -1,0 +1,261 @@
+"""Every parser under any bytes and under damaged good input: only TlogError kinds leave it.
+
+What a parser does accept, its formatter must write again byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import strategies
+from tests.vectors import runner
+from tests.vectors.keys import LOG, WITNESS
+from tlog_proofs import (
+    Checkpoint,
+    Ed25519Verifier,
+    Genesis,
+    MalformedError,
+    NoteSignature,
+    Predecessor,
+    TlogError,
+    TlogProof,
+    decode_base64,
+    decode_cbor,
+    encode_base64,
+    encode_cbor,
+    format_checkpoint,
+    format_entry_bundle,
+    format_genesis,
+    format_note,
+    format_tlog_proof,
+    key_id,
+    open_checkpoint,
+    open_note,
+    parse_checkpoint,
+    parse_decimal,
+    parse_entry_bundle,
+    parse_genesis,
+    parse_note_unverified,
+    parse_signer_key,
+    parse_tile_path,
+    parse_tlog_proof,
+    parse_vkey,
+    verify_tlog_proof,
+)
+
+
+class Parser(NamedTuple):
+    """What reads bytes, what writes the same again, and where good inputs are."""
+
+    read: Callable[[bytes], bytes]
+    vectors: str
+    field: str
+
+
+def text_of(data: bytes) -> str:
+    """Give any bytes as text, those that are no UTF-8 as lone surrogates."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def reread_note(data: bytes) -> bytes:
+    """Parse a note and write it again."""
+    note = parse_note_unverified(data)
+    return format_note(note.text, note.signatures)
+
+
+def reopen_note(data: bytes) -> bytes:
+    """Open a note: if the log's key accepts it, the text was signed by it."""
+    opened = open_note(data, [LOG.verifier, WITNESS.verifier])
+    for line in opened.verified:
+        key = LOG if line.name == LOG.name else WITNESS
+        assert line.signature == key.sign(opened.text)
+    return data
+
+
+def reopen_checkpoint(data: bytes) -> bytes:
+    """Open a checkpoint and write it again."""
+    signed = open_checkpoint(data, LOG.verifier)
+    note = parse_note_unverified(signed.note)
+    return format_note(format_checkpoint(signed.checkpoint), note.signatures)
+
+
+def reverify_tlog_proof(data: bytes) -> bytes:
+    """Parse and verify a tlog-proof, and write it again."""
+    proof = parse_tlog_proof(data)
+    try:
+        verify_tlog_proof(proof, bytes(32), LOG.verifier)
+    except TlogError as error:
+        check_message(error)
+    return format_tlog_proof(proof)
+
+
+def reread_bundle(data: bytes) -> bytes:
+    """Parse an entry bundle of three and write it again."""
+    return format_entry_bundle(parse_entry_bundle(data, 3))
+
+
+def check_message(error: TlogError) -> None:
+    """Expect a message that is bounded and can be printed."""
+    assert 0 < len(str(error)) < 1000
+    str(error).encode("utf-8")
+
+
+PARSERS = {
+    "decimal": Parser(
+        lambda data: str(parse_decimal(text_of(data))).encode(), "strict/decimals.json", "text"
+    ),
+    "decimal in bytes": Parser(
+        lambda data: str(parse_decimal(data)).encode(), "strict/decimals.json", "text"
+    ),
+    "base64": Parser(
+        lambda data: encode_base64(decode_base64(text_of(data))).encode(),
+        "strict/base64.json",
+        "text",
+    ),
+    "base64 in bytes": Parser(
+        lambda data: encode_base64(decode_base64(data)).encode(), "strict/base64.json", "text"
+    ),
+    "tile path": Parser(
+        lambda data: parse_tile_path(text_of(data)).path.encode(), "tile/paths.json", "path"
+    ),
+    "entry bundle": Parser(reread_bundle, "tile/entry-bundles.json", "bundle"),
+    "vkey": Parser(lambda data: parse_vkey(text_of(data)).vkey.encode(), "key/vkeys.json", "vkey"),
+    "signer key": Parser(
+        lambda data: parse_signer_key(text_of(data)).text.encode(),
+        "key/signer-keys.json",
+        "signer_key",
+    ),
+    "note": Parser(reread_note, "note/open.json", "note"),
+    "opened note": Parser(reopen_note, "note/open.json", "note"),
+    "checkpoint": Parser(
+        lambda data: format_checkpoint(parse_checkpoint(data)),
+        "checkpoint/texts.json",
+        "checkpoint",
+    ),
+    "opened checkpoint": Parser(reopen_checkpoint, "checkpoint/open.json", "note"),
+    "tlog-proof": Parser(reverify_tlog_proof, "tlog-proof/proofs.json", "tlog_proof"),
+    "cbor": Parser(
+        lambda data: encode_cbor(decode_cbor(data, max_bytes=1000)),
+        "cbor/printed-rfc8949-appendix-a.json",
+        "cbor",
+    ),
+    "genesis": Parser(
+        lambda data: format_genesis(parse_genesis(data)), "genesis/entries.json", "entry"
+    ),
+}
+
+
+def good_inputs(parser: Parser) -> list[bytes]:
+    """Read the inputs of a parser's vectors that it accepts."""
+    good = []
+    for case in runner.load(parser.vectors)["cases"]:
+        value = case["input"].get(parser.field)
+        if "wantErr" not in case and value is not None:
+            is_hex = parser.field in {"bundle", "cbor", "entry"}
+            good.append(bytes.fromhex(value) if is_hex else value.encode())
+    assert good
+    return good
+
+
+@pytest.mark.parametrize("name", PARSERS)
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_parsers_raise_only_tlog_errors(name: str, data: st.DataObject) -> None:
+    """Any bytes, and good input with a few bytes damaged, are refused or read back as they were."""
+    parser = PARSERS[name]
+    originals = good_inputs(parser)
+    for attempt in (
+        data.draw(strategies.blobs()),
+        data.draw(st.sampled_from(originals).flatmap(strategies.mutated)),
+    ):
+        try:
+            again = parser.read(attempt)
+        except TlogError as error:
+            check_message(error)
+        else:
+            assert again == attempt
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_parsers_accept_what_they_are_fuzzed_from(name: str) -> None:
+    """The undamaged inputs are accepted, so the damaged ones test more than the first line."""
+    parser = PARSERS[name]
+    for original in good_inputs(parser):
+        assert parser.read(original) == original
+
+
+def names() -> st.SearchStrategy[str]:
+    """Give texts and the name of the log."""
+    return strategies.texts() | st.just(LOG.name)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    names(),
+    names(),
+    st.integers(-1, 2**64),
+    strategies.hashes() | st.binary(max_size=40),
+    st.lists(names(), max_size=3),
+)
+def test_formatters_raise_only_tlog_errors(
+    name: str, other: str, size: int, hash_: bytes, names_: list[str]
+) -> None:
+    """Whatever the fields, a formatter writes what its parser reads back as the same, or raises."""
+    checkpoint = Checkpoint(name, size, hash_, tuple(names_))
+    genesis = Genesis(
+        name, other, size, (LOG.verifier.vkey, *names_), Predecessor(other, size, hash_)
+    )
+    opaque = Genesis(LOG.name, "opaque/1", size, (LOG.verifier.vkey,), Predecessor(name, 1, hash_))
+    proof = TlogProof(size, (hash_,), other.encode("utf-8", "surrogatepass"), hash_)
+    line = NoteSignature(name, hash_[:4], hash_)
+    text = other.encode("utf-8", "surrogatepass")
+    attempts: list[Callable[[], bool]] = [
+        lambda: parse_checkpoint(format_checkpoint(checkpoint)) == checkpoint,
+        lambda: parse_genesis(format_genesis(genesis)) == genesis,
+        lambda: parse_genesis(format_genesis(opaque)) == opaque,
+        lambda: parse_tlog_proof(format_tlog_proof(proof)) == proof,
+        lambda: parse_note_unverified(format_note(text, [line])).signatures == (line,),
+        lambda: parse_vkey(Ed25519Verifier(name, hash_).vkey).public_key == hash_,
+        lambda: len(key_id(name, 1, hash_)) == 4,
+    ]
+    for attempt in attempts:
+        try:
+            assert attempt()
+        except MalformedError as error:
+            check_message(error)
+
+
+def values() -> st.SearchStrategy[object]:
+    """Give values inside and outside the data model of our CBOR."""
+    scalars = (
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**65), 2**65)
+        | st.floats()
+        | strategies.texts()
+        | st.binary(max_size=20)
+    )
+    return st.recursive(
+        scalars,
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(st.integers() | strategies.texts() | st.booleans(), inner, max_size=4)
+        ),
+        max_leaves=20,
+    )
+
+
+@settings(deadline=None)
+@given(values())
+def test_cbor_values_read_back(value: object) -> None:
+    """A value is encoded so that it decodes to itself, or is refused."""
+    try:
+        data = encode_cbor(value)
+    except MalformedError:
+        return
+    assert decode_cbor(data, max_bytes=len(data)) == value
