@@ -16,8 +16,8 @@ from tlog.config import Config
 from tlog.control import LogRow
 from tlog.creation import NewLog
 from tlog.errors import EmptyBatchError, NotFoundError, NotPublishedError, OutOfRangeError
+from tlog.facts import LogFacts
 from tlog.host import Host
-from tlog.log import LogFacts
 from tlog.sequencer import Appended
 from tlog.tokens import DEFAULT_LIFETIME_S, Scope, TokenRow, TokenTable, hash_token, make_token
 from tlog_proofs import (
