@@ -18,9 +18,10 @@ from tlog.control import ControlDatabase, LogRow
 from tlog.creation import LogMaker, NewLog, StoreFactory
 from tlog.disk import DiskWatch
 from tlog.errors import DataDirectoryError, NotFoundError, StoppingError, UsageError
+from tlog.facts import LogFacts
 from tlog.heads import FileHeadStore
 from tlog.lock import DirectoryLock
-from tlog.log import Log, LogFacts, SharedParts
+from tlog.log import Log, SharedParts
 from tlog.startup import open_log
 from tlog.tile_cache import TileCache
 from tlog.tokens import DEFAULT_LIFETIME_S, Scope, TokenRow, TokenTable, hash_token, make_token

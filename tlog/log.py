@@ -25,6 +25,7 @@ from tlog.errors import (
     StoreError,
     WrongKindError,
 )
+from tlog.facts import LogFacts
 from tlog.heads import HeadStore
 from tlog.publisher import HeadWriter, Publisher
 from tlog.reader import LogReader
@@ -32,41 +33,12 @@ from tlog.sequencer import Appended, Sequencer
 from tlog.startup import OpenedLog
 from tlog.store.base import Store
 from tlog.tile_cache import TileCache
-from tlog_proofs import EMPTY_ROOT, KIND_OPAQUE, EntryBundle, Tile, encode_base64, leaf_hash
+from tlog_proofs import EMPTY_ROOT, KIND_OPAQUE, EntryBundle, Tile, leaf_hash
 
 INDEX_CHUNK = 4096  # entries read at once when the index catches up
 
 Answer = TypeVar("Answer")
 _logger = structlog.get_logger("tlog.log")
-
-
-@dataclass(frozen=True, slots=True)
-class LogFacts:
-    """What may be told of a log to whoever sees it; size and root are the published ones."""
-
-    name: str
-    origin: str
-    kind: str
-    public: bool
-    vkey: str
-    size: int
-    root: bytes
-    state: str
-    reason: str | None
-
-    def as_json(self) -> dict[str, object]:
-        """The object of `GET /logs` and `tlog log show --json`."""
-        return {
-            "name": self.name,
-            "origin": self.origin,
-            "kind": self.kind,
-            "public": self.public,
-            "vkey": self.vkey,
-            "size": self.size,
-            "root": encode_base64(self.root),
-            "state": self.state,
-            "reason": self.reason,
-        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from tests import reference
 from tests.server.doubles import ORIGIN, MemoryHeads, RunningLog, running_log, until
-from tlog.checkpoints import CheckpointStore, Published
+from tlog.checkpoints import SCHEMA, CheckpointStore, Published
 from tlog.config import Config
 from tlog.errors import StoreError
+from tlog.sqlite import create_database, open_database
 from tlog_proofs import Ed25519Signer, open_checkpoint, parse_vkey
 
 NEVER_S = 3600.0
@@ -280,6 +282,34 @@ def test_checkpoints_on_record_are_found_by_size(tmp_path: Path) -> None:
     assert store.newest(8) == rows[1]
     assert store.newest(0) is None
     store.close()
+
+
+def test_a_damaged_checkpoint_row_is_an_error_at_every_read(tmp_path: Path) -> None:
+    """SQLite has no page checksums: the row's digest notices a changed column."""
+    store = CheckpointStore.create(tmp_path / "checkpoints.db")
+    store.add(Published(5, bytes(32), b"note", 1))
+    with sqlite3.connect(tmp_path / "checkpoints.db") as database:
+        database.execute("UPDATE checkpoints SET published_ms = 2")
+    database.close()
+    with pytest.raises(StoreError, match="row of checkpoints is damaged"):
+        store.at(5)
+    with pytest.raises(StoreError, match="row of checkpoints is damaged"):
+        store.newest(9)
+    store.close()
+
+
+def test_sqlite_databases_are_synced_in_full_and_never_made_by_opening(tmp_path: Path) -> None:
+    """WAL with synchronous FULL; a missing database is an error."""
+    create_database(tmp_path / "checkpoints.db", SCHEMA)
+    database = open_database(tmp_path / "checkpoints.db")
+    assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert database.execute("PRAGMA synchronous").fetchone() == (2,)
+    database.close()
+    with pytest.raises(StoreError):
+        open_database(tmp_path / "absent.db")
+    assert not (tmp_path / "absent.db").exists()
+    with pytest.raises(StoreError, match="exists already"):
+        create_database(tmp_path / "checkpoints.db", SCHEMA)
 
 
 def test_memory_heads_behave_as_the_protocol_says() -> None:

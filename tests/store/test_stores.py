@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from pathlib import Path
+from unittest.mock import patch
 
 import plyvel
 import pytest
@@ -14,7 +16,7 @@ from tlog.store.base import Batch, Store
 from tlog.store.keys import COMMIT_RECORD, LEAF, log_key, mark_key, pack_index
 from tlog.store.leveldb import LevelDBStore
 from tlog.store.memory import MemoryDisk, MemoryStore
-from tlog.tree import EMPTY_EDGE, RightEdge
+from tlog.tree import EMPTY_EDGE, RightEdge, load_right_edge
 from tlog_proofs import leaf_hash
 
 
@@ -225,3 +227,59 @@ class TestLevelDBStore(StoreConformance):
             assert min(new) > last
             last = max(new)
         store.close()
+
+    def test_bodies_and_log_are_synced_in_that_order_and_the_index_after_them_is_not(
+        self,
+    ) -> None:
+        """The order of durability, with transaction=True on every batch."""
+        store, edge = self.filled()
+        assert isinstance(store, LevelDBStore)
+        writes: list[tuple[str, bool, bool]] = []
+        month = store._bodies._database("2026-10")
+        store._log = WatchedDatabase("log", store._log, writes)
+        store._bodies._open["2026-10"] = WatchedDatabase("bodies", month, writes)
+        store._index._database = WatchedDatabase("index", store._index._database, writes)
+        _, batch = make_batch(edge, entries(1, 3), bodies=[b"one", b"two"])
+        store.commit(batch)
+        store.index_leaves(1, batch.leaf_hashes)
+        assert writes == [("bodies", True, True), ("log", True, True), ("index", True, False)]
+        store.close()
+
+    def test_starting_reads_fewer_than_256_rows_a_level(self) -> None:
+        """The right edge comes from entries of the last tile and at most 255 tiles a level."""
+        store, edge = self.filled(65_536 * 2 - 2, 255)
+        reads: Counter[str] = Counter()
+        read_leaves, read_tile = store.read_leaves, store.read_tile
+
+        def counted_leaves(start: int, end: int) -> list[bytes]:
+            reads["entries"] += end - start
+            return read_leaves(start, end)
+
+        def counted_tile(level: int, index: int) -> bytes | None:
+            reads[f"tiles of level {level}"] += 1
+            return read_tile(level, index)
+
+        with patch.multiple(store, read_leaves=counted_leaves, read_tile=counted_tile):
+            assert load_right_edge(store, edge.size).root == edge.root
+        assert reads == {"entries": 254, "tiles of level 1": 2}
+        store.close()
+
+
+class WatchedDatabase:
+    """A LevelDB database that notes with which options each batch is written."""
+
+    def __init__(
+        self, name: str, database: plyvel.DB, writes: list[tuple[str, bool, bool]]
+    ) -> None:
+        self._name = name
+        self._database = database
+        self._writes = writes
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._database, name)
+
+    def write_batch(
+        self, *, transaction: bool = False, sync: bool = False
+    ) -> plyvel._plyvel.WriteBatch:
+        self._writes.append((self._name, transaction, sync))
+        return self._database.write_batch(transaction=transaction, sync=sync)
