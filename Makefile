@@ -14,7 +14,7 @@ run: install
 	@exec $(BIN)/python scripts/run.py
 
 test: lint
-	$(BIN)/pytest -q -m "not peers" $(ARGS)
+	$(BIN)/pytest -m "not peers" $(ARGS)
 
 # Needs Go; says why it skips where Go is absent.
 test-peers: install
