@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gzip
 import json
-import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -147,13 +146,12 @@ async def test_endless_answer() -> None:
 
 
 async def test_gzip_bomb() -> None:
-    """A small stream of much is refused at the bound; one of endless nothing, too."""
-    nothing = zlib.compressobj(9, zlib.DEFLATED, 31)
-    empty_blocks = b"".join(nothing.flush(zlib.Z_FULL_FLUSH) or b"" for _ in range(3))
-    block = b"\x00\x00\x00\xff\xff"  # a stored block of no bytes
-    for body in (gzip.compress(b"\0" * 50_000_000), empty_blocks + block * 10_000):
+    """A short stream of very much is refused at the bound, and so is a long one of nothing."""
+    header = gzip.compress(b"")[:10]
+    stored_block_of_nothing = b"\x00\x00\x00\xff\xff"
+    for body in (gzip.compress(b"\0" * 50_000_000), header + stored_block_of_nothing * 10_000):
         async with serve(respond(body, coding="gzip")) as url:
-            with pytest.raises((TooLargeError, MalformedAnswerError)):
+            with pytest.raises(TooLargeError):
                 await fetch(url)
 
 
