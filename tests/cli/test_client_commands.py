@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,9 +14,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.cli.served_log import ServedLog
+from tests.cli.served_log import START_TIMEOUT_S, ServedLog
 from tests.clients.simulator import OTHER_SEED, LogSimulator, make_entries
-from tlog.cli import main
+from tlog.cli import main, output
+from tlog.cli.output import Progress
 from tlog_clients import Problem
 from tlog_proofs import KIND_OPAQUE, Genesis, format_genesis, parse_tlog_proof
 
@@ -254,6 +257,44 @@ def test_append_of_unknown_outcome(run: Command, served: ServedLog) -> None:
     assert "may or may not be in the log" in result.stderr
 
 
+def test_append_interrupted() -> None:
+    """Ctrl-C while an answer is awaited: exit 130, and the entry's fate is said to be open."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(START_TIMEOUT_S)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/logs/a"
+        command = [sys.executable, "-m", "tlog", "append", "--url", url, "-"]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+            assert process.stdin is not None
+            assert process.stderr is not None
+            process.stdin.write(b"entry")
+            process.stdin.close()
+            connection, _ = silent.accept()
+            with connection:
+                while b"entry" not in connection.recv(65_536):
+                    pass
+                process.send_signal(signal.SIGINT)
+                stderr = process.stderr.read().decode()
+            assert process.wait(START_TIMEOUT_S) == 130
+    assert "may or may not be in the log" in stderr
+    assert stderr.endswith("tlog: interrupted\n")
+
+
+def test_progress_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Off a terminal progress is a line on stderr now and then, and nothing when quiet."""
+    monkeypatch.setattr(output, "_PROGRESS_INTERVAL_S", 0.0)
+    with Progress("auditing") as progress:
+        progress.update(256, 300)
+        progress.update(300)
+    with Progress("appending", quiet=True) as progress:
+        progress.update(1)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "tlog: auditing: 256 of 300 entries\ntlog: auditing: 300 entries\n"
+
+
 def plant_edit(log: LogSimulator) -> None:
     """Serve other bytes as entry 5."""
     log.answer = lambda path, data: b"edited" if path == "entries/5" else data
@@ -408,7 +449,7 @@ def test_audit(run: Command, served: ServedLog) -> None:
     assert "299" in result.stderr
 
 
-def test_unencrypted_token(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unencrypted_token(run: Command) -> None:
     """A token that others on the way could read is warned of, and not repeated."""
     run.environment["TLOG_URL"] = "http://tlog.invalid/logs/test"
     result = run("head")

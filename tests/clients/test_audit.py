@@ -17,6 +17,7 @@ from tlog_clients import (
     HttpStatusError,
     LogMisbehaviourError,
     MemoryHeads,
+    TrustedHeadChangedError,
     audit_log,
 )
 from tlog_clients.tree_rebuild import TreeRebuild
@@ -66,6 +67,15 @@ async def test_honest(size: int) -> None:
     trusted = heads.read(log.key)
     assert trusted is not None
     assert trusted.note == log.checkpoint()
+
+
+@pytest.mark.parametrize("size", [1, 255, 257, 513, 700])
+async def test_partial_tiles_dropped(size: int) -> None:
+    """Where the log has grown and dropped partial tiles and bundles, the full ones are cut."""
+    log = tlog_log(1024)
+    log.size, log.drops_partials = size, True
+    report = await audit_log(log, log.key)
+    assert (report.entries, report.root) == (size, log.root(size))
 
 
 async def test_empty_tree() -> None:
@@ -229,6 +239,18 @@ async def test_stale_checkpoint() -> None:
     log.answer = lambda path, data: other.checkpoint(300) if path == "checkpoint" else data
     with pytest.raises(ForkDetectedError):
         await audit_log(log, log.key, heads=heads)
+
+
+async def test_head_moved_meanwhile() -> None:
+    """When another client moved the trusted head during the audit, that is said."""
+    log, heads = tlog_log(600), MemoryHeads()
+
+    def move(done: int, size: int) -> None:
+        heads.replace(log.key, None, head(log, 300))
+
+    with pytest.raises(TrustedHeadChangedError):
+        await audit_log(log, log.key, heads=heads, progress=move)
+    assert heads.read(log.key) == head(log, 300)
 
 
 async def test_no_genesis() -> None:
