@@ -129,6 +129,7 @@ async def _end(host: Host, listeners: Sequence[Listener]) -> None:
     host.begin_stop()
     try:
         await asyncio.gather(*(listener.close() for listener in listeners))
-        remove_socket(host.config.data_dir)
     finally:
         await host.stop()
+        remove_socket(host.config.data_dir)
+        host.release()

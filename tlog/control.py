@@ -168,7 +168,8 @@ class ControlDatabase:
                 ).fetchall()
             return [list(check_row(table, row)) for row in rows]
         except StoreError as error:
-            raise ControlDatabaseError(str(error)) from error
+            message = f"control.db: {error}"
+            raise ControlDatabaseError(message) from error
 
 
 def _insert(database: sqlite3.Connection, table: str, columns: Sequence[Column]) -> None:
@@ -182,4 +183,4 @@ def _insert(database: sqlite3.Connection, table: str, columns: Sequence[Column])
 
 
 def _damaged(table: str) -> ControlDatabaseError:
-    return ControlDatabaseError(f"a row of {table} is damaged: wrong types")
+    return ControlDatabaseError(f"control.db: a row of {table} is damaged: wrong types")

@@ -32,7 +32,7 @@ _logger = structlog.get_logger("tlog.host")
 
 
 class Host:
-    """An opened data directory. Made by `open`, ended by `stop`; all fields are the loop's."""
+    """An opened data directory. Made by `open`, ended by `stop` and `release`; all fields are the loop's."""
 
     def __init__(
         self,
@@ -188,7 +188,7 @@ class Host:
             log.begin_stop()
 
     async def stop(self) -> None:
-        """Commit what is queued, publish it, close everything, release the lock."""
+        """Commit what is queued, publish it, close every database; `release` comes last."""
         self.begin_stop()
         if self._disk_task is not None:
             self._disk_task.cancel()
@@ -200,6 +200,9 @@ class Host:
             await asyncio.to_thread(log.close)
         await self._control_call(self.control.close)
         await asyncio.to_thread(self._control_thread.shutdown)
+
+    def release(self) -> None:
+        """Let another process have the directory: nothing of it is open or bound any more."""
         self._lock.release()
 
     def halt(self) -> None:

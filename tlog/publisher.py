@@ -194,8 +194,6 @@ class Publisher:
 
     async def _publish(self) -> None:
         record = self._newest
-        # Cleared before the work: who starts to wait during it asks for the publication after it.
-        self._somebody_waits.clear()
         loop = asyncio.get_running_loop()
         try:
             published = await loop.run_in_executor(self._executor, self._writer.publish, record)
@@ -209,8 +207,9 @@ class Publisher:
         for waiter, size in list(self._waiters.items()):
             if size <= published.size and not waiter.done():
                 waiter.set_result(published)
-        if any(size > published.size for size in self._waiters.values()):
-            self._somebody_waits.set()
+        # Who began to wait meanwhile, for more than this, is served by the next publication.
+        if not any(size > published.size for size in self._waiters.values()):
+            self._somebody_waits.clear()
 
     async def _pause(self) -> None:
         """Wait for the interval to pass, or less when somebody waits or the end has come."""

@@ -33,16 +33,19 @@ class _Recorder:
         self.calls.append("close")
 
     async def stop(self) -> None:
+        self.calls.append("stop")
+
+    def release(self) -> None:
         there = (self.config.data_dir / "tlog.sock").exists()
-        self.calls.append("stop, socket there" if there else "stop")
+        self.calls.append("release, socket there" if there else "release")
 
 
 async def test_the_end_has_its_order(tmp_path: Path) -> None:
-    """Not ready and waiters released, nothing accepted, socket gone, then the host and its lock."""
+    """Not ready and waiters released, nothing accepted, databases closed, socket gone, lock free."""
     recorder = _Recorder(tmp_path)
     bind_socket(tmp_path).close()
     await tlog.app._end(cast("Host", recorder), [cast("Listener", recorder)])
-    assert recorder.calls == ["begin_stop", "close", "stop"]
+    assert recorder.calls == ["begin_stop", "close", "stop", "release"]
 
 
 async def test_the_lock_is_given_up_although_a_listener_fails(
@@ -57,7 +60,7 @@ async def test_the_lock_is_given_up_although_a_listener_fails(
     monkeypatch.setattr(recorder, "close", fail)
     with pytest.raises(OSError, match="no"):
         await tlog.app._end(cast("Host", recorder), [cast("Listener", recorder)])
-    assert recorder.calls == ["begin_stop", "stop"]
+    assert recorder.calls == ["begin_stop", "stop", "release"]
 
 
 async def test_a_command_waits_for_a_server_that_starts(tmp_path: Path) -> None:
@@ -76,6 +79,7 @@ async def test_a_command_waits_for_a_server_that_starts(tmp_path: Path) -> None:
         await asyncio.sleep(0.2)
         assert not asking.done()
         await host.stop()
+        host.release()
         assert await asking == {"logs": []}
 
 
@@ -115,3 +119,4 @@ async def test_a_host_that_stops_creates_nothing(tmp_path: Path) -> None:
     with pytest.raises(StoppingError):
         await host.create_log(NewLog("a", "example.com/a"))
     await host.stop()
+    host.release()

@@ -33,6 +33,7 @@ async def open_host(
         yield host
     finally:
         await host.stop()
+        host.release()
 
 
 async def filled(data_dir: Path, entries: int, name: str = "a", origin: str = ORIGIN) -> None:

@@ -333,6 +333,7 @@ async def test_a_damaged_row_of_control_db_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ControlDatabaseError, match="row of logs is damaged"):
         await host.start()
     await host.stop()
+    host.release()
 
 
 async def test_tokens_live_die_and_are_stored_as_hashes_only(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,28 @@ async def test_without_waiters_the_interval_rules(tmp_path: Path) -> None:
         await asyncio.sleep(0.1)
         assert log.publisher.published.size == 2
         assert len(log.heads.writes) == 2
+
+
+async def test_a_wait_that_was_served_does_not_hurry_the_next_publication(tmp_path: Path) -> None:
+    """Who began to wait during a publication and is covered by it asks for no other one."""
+    async with running_log(tmp_path, config=slow(tmp_path)) as log:
+        gate = threading.Event()
+        add = log.checkpoints.add
+
+        def slow_add(published: Published) -> None:
+            assert gate.wait(20)
+            add(published)
+
+        log.checkpoints.add = slow_add  # type: ignore[method-assign]
+        await log.sequencer.append([b"first"])
+        await until(lambda: len(log.heads.writes) == 2)
+        waiter = asyncio.create_task(log.publisher.wait(2, 20))
+        await asyncio.sleep(0.01)
+        gate.set()
+        assert (await waiter) is not None
+        await log.sequencer.append([b"second"])
+        await asyncio.sleep(0.1)
+        assert log.publisher.published.size == 2
 
 
 async def test_the_interval_publishes_without_anybody_asking(tmp_path: Path) -> None:

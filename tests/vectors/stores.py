@@ -79,7 +79,7 @@ def _keys() -> Files:
 def _commit_records() -> Files:
     root = hashlib.sha256(b"root").digest()
     mac, other = bytes(range(16)), bytes(range(16, 32))
-    good = {
+    good: dict[str, list[Any]] = {
         "the genesis": [1, 0, 1, root, 1_700_000_000, None, [], []],
         "three entries": [1, 2, 5, root, 1_700_000_001, None, [], []],
         "ids and an emitter": [

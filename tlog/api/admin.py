@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TypeVar
 
 import msgspec
@@ -17,7 +16,6 @@ from tlog.creation import NewLog
 from tlog.tokens import DEFAULT_LIFETIME_S, Scope, TokenRow
 
 MAX_BODY_BYTES = 64 * 1024
-POLL_S = 0.005
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 
@@ -57,12 +55,8 @@ async def create_log(request: web.Request) -> web.Response:
     query(request)
     body = await _read_json(request, LogCreation)
     new = NewLog(body.name, body.origin, body.kind, body.public)
-    await host_of(request).create_log(new)
-    log = host_of(request).logs[new.name]
-    # Moments: there is nothing to index yet.
-    while log.state == "starting":  # noqa: ASYNC110
-        await asyncio.sleep(POLL_S)
-    return json_response(log.facts.as_json(), status=201)
+    facts = await host_of(request).create_log(new)
+    return json_response(facts.as_json(), status=201)
 
 
 async def confirm_clock(request: web.Request) -> web.Response:
