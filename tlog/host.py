@@ -32,7 +32,7 @@ _logger = structlog.get_logger("tlog.host")
 
 
 class Host:
-    """An opened data directory. Made by `open`, ended by `stop` and `release`; all fields are the loop's."""
+    """An opened data directory, from `open` to `stop` and `release`; all fields are the loop's."""
 
     def __init__(
         self,

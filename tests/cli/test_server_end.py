@@ -41,7 +41,7 @@ class _Recorder:
 
 
 async def test_the_end_has_its_order(tmp_path: Path) -> None:
-    """Not ready and waiters released, nothing accepted, databases closed, socket gone, lock free."""
+    """Not ready, nothing accepted, databases closed, socket gone, lock free."""
     recorder = _Recorder(tmp_path)
     bind_socket(tmp_path).close()
     await tlog.app._end(cast("Host", recorder), [cast("Listener", recorder)])

@@ -15,6 +15,7 @@ from tests.faults.server_process import ServerProcess, tlog
 MAX_BATCH = 1_000
 MAX_BATCH_BYTES = 4 << 20  # of base64: half of what the server takes
 TIMEOUT_S = 60.0
+WAIT_S = 30  # for publication, the longest that the server offers
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class PeerLog:
                 "Authorization": f"Bearer {self.append_token}",
                 "Content-Type": "application/x-ndjson",
             }
-            path = "entries?wait=published"
+            path = f"entries?wait=published&timeout_s={WAIT_S}"
             status, body = self._request("POST", path, b"".join(batch), headers)
             assert status == http.HTTPStatus.CREATED, f"{status} {body!r}"
         return self.head()
