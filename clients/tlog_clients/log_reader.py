@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tlog_clients.head_store import HeadStore, LogKey
     from tlog_proofs import SignedCheckpoint, VerifiedTiles
 
-_MAX_RACES = 16
+_MAX_RACES = 64  # each lost race is another client that got on: more clients than this is no use
 
 
 class LogReader:
