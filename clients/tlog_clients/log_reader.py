@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tlog_clients.head_store import HeadStore, LogKey
     from tlog_proofs import SignedCheckpoint, VerifiedTiles
 
-_MAX_RACES = 64  # each lost race is another client that got on: more clients than this is no use
+_MAX_RACES = 64  # every race lost is another client's gain: enough for so many at once
 
 
 class LogReader:
