@@ -71,7 +71,8 @@ def bind(address: Address) -> tuple[tuple[socket.socket, ...], Address]:
                 if error.errno == errno.EADDRNOTAVAIL and sockets:
                     bound.close()
                     continue
-                raise
+                message = f"listening on {target[0]}:{port}: {error.strerror}"
+                raise OSError(error.errno, message) from error
             sockets.append(bound)
             port = bound.getsockname()[1]
         opened.pop_all()

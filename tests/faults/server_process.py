@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 READY = "ready: "
 START_TIMEOUT_S = 30.0
@@ -59,6 +59,13 @@ class ServerProcess:
     def stderr(self) -> str:
         """What it has printed to stderr."""
         return self._errors.read_text()
+
+    def __enter__(self) -> Self:
+        """Started by `start`; whatever happens, no server outlives the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
 
     def _spawn(self, errors: IO[str]) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", self.module, "serve", "--data", str(self._data_dir)]

@@ -29,24 +29,23 @@ async def test_kill_9_under_load_loses_nothing_and_forks_nothing(tmp_path: Path)
     )
     journal = Journal()
     moments = random.Random(1)
-    server = ServerProcess(data_dir)
-    for cycle in range(CYCLES):
-        # In three of five cycles nearly every moment lies inside a commit.
-        server.module = "tlog" if cycle % 2 else "tests.faults.slow_server"
+    with ServerProcess(data_dir) as server:
+        for cycle in range(CYCLES):
+            # In three of five cycles nearly every moment lies inside a commit.
+            server.module = "tlog" if cycle % 2 else "tests.faults.slow_server"
+            await asyncio.to_thread(server.start)
+            load = Load(f"{server.url}/logs/a", token, journal)
+            await load.start(CONNECTIONS)
+            try:
+                # Past a moment in which appends flow: killing an idle server would show nothing.
+                goal = len(journal.acked) + 500
+                await until(lambda goal=goal: len(journal.acked) >= goal)  # type: ignore[misc]
+                await asyncio.sleep(moments.uniform(0, 0.3))
+                await asyncio.to_thread(server.kill)
+            finally:
+                await load.stop()
+        server.module = "tlog"
         await asyncio.to_thread(server.start)
-        load = Load(f"{server.url}/logs/a", token, journal)
-        await load.start(CONNECTIONS)
-        try:
-            # Past a moment in which appends flow: a kill of an idle server would show nothing.
-            goal = len(journal.acked) + 500
-            await until(lambda goal=goal: len(journal.acked) >= goal)  # type: ignore[misc]
-            await asyncio.sleep(moments.uniform(0, 0.3))
-            await asyncio.to_thread(server.kill)
-        finally:
-            await load.stop()
-    server.module = "tlog"
-    await asyncio.to_thread(server.start)
-    try:
         log_url = f"{server.url}/logs/a"
         entries = await read_entries(log_url, token)
         for _ in range(100):
@@ -55,20 +54,9 @@ async def test_kill_9_under_load_loses_nothing_and_forks_nothing(tmp_path: Path)
                 break
             await asyncio.sleep(0.05)
             entries = await read_entries(log_url, token)
-        audit = await asyncio.to_thread(
-            tlog,
-            "audit",
-            "--url",
-            log_url,
-            "--vkey",
-            vkey,
-            "--token",
-            token,
-            "--state",
-            str(tmp_path / "heads.json"),
-        )
-        assert str(len(entries)) in audit
-    finally:
+        state = str(tmp_path / "heads.json")
+        where = ("--url", log_url, "--vkey", vkey, "--token", token, "--state", state)
+        assert str(len(entries)) in await asyncio.to_thread(tlog, "audit", *where)
         assert await asyncio.to_thread(server.stop) == 0
     head = next(path for path in (data_dir / "heads").iterdir() if path.name != "lock")
     journal.heads.append(head.read_bytes())
