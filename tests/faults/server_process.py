@@ -20,10 +20,13 @@ def tlog(*arguments: str) -> str:
     finished = subprocess.run(
         [sys.executable, "-m", "tlog", *arguments],
         capture_output=True,
-        check=True,
+        check=False,
         text=True,
         timeout=60,
     )
+    if finished.returncode != 0:
+        message = f"tlog {arguments[0]} ended with {finished.returncode}: {finished.stderr}"
+        raise AssertionError(message)
     return finished.stdout.strip()
 
 
