@@ -23,6 +23,7 @@ ID_CHARACTERS = "abcdefghijklmnopqrstuvwxyz234567"
 ID_LENGTH = 10
 SECRET_BYTES = 32
 DEFAULT_LIFETIME_S = 365 * 24 * 3600
+MAX_LIFETIME_S = 100 * DEFAULT_LIFETIME_S
 
 _TOKEN = re.compile(r"tlog_([a-z2-7]{10})_[A-Za-z0-9_-]{43}", re.ASCII)
 

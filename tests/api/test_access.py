@@ -223,6 +223,19 @@ async def test_the_list_of_logs_holds_what_the_caller_sees(api: Api) -> None:
         assert len((await response.json())["logs"]) == 3
 
 
+async def test_why_a_public_log_is_read_only_is_not_for_anybody(api: Api) -> None:
+    """A reason may name paths: token holders and the operator see it, nobody else."""
+    api.host.logs["public"].reason = "reading /srv/secret/path failed"
+    for client, headers, shown in (
+        (api.http, {}, False),
+        (api.http, api.bearer(Scope.READ), True),
+        (api.local, {}, True),
+    ):
+        async with client.get("/logs", headers=headers) as response:
+            assert (b"/srv/secret" in await response.read()) == shown
+            assert ("reason" in (await response.json())["logs"][0]) == shown
+
+
 async def test_readiness_tells_details_only_with_a_token(api: Api) -> None:
     """States and reasons of logs are shown for what a valid token sees, and to nobody else."""
     api.host.logs["private"].reason = "the disk is on fire"
@@ -240,6 +253,14 @@ async def test_readiness_tells_details_only_with_a_token(api: Api) -> None:
             assert response.status == 503
             logs = (await response.json()).get("logs")
             assert (None if logs is None else [log["name"] for log in logs]) == seen
+            protection = (await response.json()).get("fork_protection")
+            assert protection == (None if seen is None else "local")
+    api.host.accepting = True
+    async with api.http.get("/readyz", headers=api.bearer(Scope.READ)) as response:
+        assert response.status == 200
+        assert (await response.json())["fork_protection"] == "local"
+    async with api.http.get("/readyz") as response:
+        assert await response.json() == {"ready": True}
 
 
 @pytest.mark.parametrize("access", [access for access in Access if access is not Access.LOCAL])

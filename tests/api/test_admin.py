@@ -91,6 +91,10 @@ async def test_a_clock_is_confirmed(api: Api) -> None:
         ("/admin/tokens", b'{"logs":["private"],"scopes":["root"]}'),
         ("/admin/tokens", b'{"logs":"private","scopes":["read"]}'),
         ("/admin/tokens", b'{"logs":["private"],"scopes":["read"],"expires_in_s":"1"}'),
+        ("/admin/tokens", b'{"logs":["private"],"scopes":["read"],"expires_in_s":0}'),
+        ("/admin/tokens", b'{"logs":["private"],"scopes":["read"],"expires_in_s":3153600001}'),
+        ("/admin/tokens", b'{"logs":["private"],"scopes":["read"],"expires_in_s":%d}' % 2**63),
+        ("/admin/tokens", b'{"logs":["private"],"scopes":["read"],"expires_in_s":%d}' % 10**30),
     ],
 )
 async def test_bodies_are_strict(api: Api, path: str, body: bytes) -> None:

@@ -192,6 +192,19 @@ def test_gunzip_holds_to_the_byte(size: int) -> None:
             list(Gunzip(size - 1).feed(data))
 
 
+def test_gunzip_takes_few_members() -> None:
+    """Sixteen members are taken, wherever they are cut; one more, were it empty, is refused."""
+    for member in (gzip.compress(b""), gzip.compress(b"x")):
+        for step in (len(member), 7, 16 * len(member)):
+            data = member * 16
+            gunzip = Gunzip(100)
+            for start in range(0, len(data), step):
+                list(gunzip.feed(data[start : start + step]))
+            gunzip.finish()
+            with pytest.raises(MalformedRequestError, match="16"):
+                list(gunzip.feed(member))
+
+
 @pytest.mark.parametrize(
     ("path", "content_type"),
     [

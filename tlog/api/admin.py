@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -13,7 +13,7 @@ from tlog.api.parameters import query
 from tlog.api.requests import config_of, host_of, log_of
 from tlog.api.responses import JSON, json_response
 from tlog.creation import NewLog
-from tlog.tokens import DEFAULT_LIFETIME_S, Scope, TokenRow
+from tlog.tokens import DEFAULT_LIFETIME_S, MAX_LIFETIME_S, Scope, TokenRow
 
 MAX_BODY_BYTES = 64 * 1024
 
@@ -30,11 +30,11 @@ class LogCreation(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class TokenCreation(msgspec.Struct, forbid_unknown_fields=True):
-    """A token to create; expires_in_s counts from now."""
+    """A token to create; expires_in_s counts from now, 1 second to 100 years."""
 
     logs: list[str]
     scopes: list[Scope]
-    expires_in_s: int = DEFAULT_LIFETIME_S
+    expires_in_s: Annotated[int, msgspec.Meta(ge=1, le=MAX_LIFETIME_S)] = DEFAULT_LIFETIME_S
 
 
 async def list_logs(request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""Bounded, incremental gunzip (RFC 1952): several members, no trailing bytes."""
+"""Bounded, incremental gunzip (RFC 1952): a few members, no trailing bytes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from tlog.api.errors import BodyTooLargeError, MalformedRequestError
 
 PIECE_BYTES = 256 * 1024
+MAX_MEMBERS = 16  # an empty member is 20 bytes, and costs as much to begin as a large one
 _GZIP_WBITS = 31  # zlib's way to say: a gzip header and trailer, checked
 
 
@@ -17,6 +18,7 @@ class Gunzip:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._left = max_bytes
+        self._members = 1
         self._member = zlib.decompressobj(_GZIP_WBITS)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -24,11 +26,15 @@ class Gunzip:
 
         Raises:
             BodyTooLargeError: more than max_bytes, before more is decompressed.
-            MalformedRequestError: not gzip.
+            MalformedRequestError: not gzip, or more than MAX_MEMBERS members.
         """
         # A member ends with 8 bytes behind its output: while output is left, so is input.
         while data:
             if self._member.eof:
+                self._members += 1
+                if self._members > MAX_MEMBERS:
+                    message = f"a gzip body has at most {MAX_MEMBERS} members"
+                    raise MalformedRequestError(message)
                 self._member = zlib.decompressobj(_GZIP_WBITS)
             try:
                 piece = self._member.decompress(data, min(PIECE_BYTES, self._left + 1))

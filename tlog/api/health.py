@@ -10,6 +10,9 @@ from tlog.api.problems import problem_response
 from tlog.api.requests import REQUEST_ID, caller_of, host_of
 from tlog.api.responses import json_response
 
+# No witness cosigns: what keeps this server from two histories is its own head store.
+FORK_PROTECTION = "local"
+
 
 async def healthz(request: web.Request) -> web.Response:
     """The process answers."""
@@ -28,6 +31,7 @@ async def readyz(request: web.Request) -> web.Response:
             for log in host.logs.values()
             if caller.sees(log)
         ]
+        members["fork_protection"] = FORK_PROTECTION
     if host.accepting:
         return json_response({"ready": True} | members)
     error = NotReadyError("start-up, shut-down or a read-only log: not every log takes appends")

@@ -9,10 +9,9 @@ import click
 
 from tlog.cli.data_dir import ask, data_option, print_rows
 from tlog.cli.options import json_option
-from tlog.tokens import DEFAULT_LIFETIME_S, ID_CHARACTERS, ID_LENGTH, Scope
+from tlog.tokens import DEFAULT_LIFETIME_S, ID_CHARACTERS, ID_LENGTH, MAX_LIFETIME_S, Scope
 
 DAY_S = 24 * 3600
-MAX_DAYS = 100 * 365
 
 
 def _read_id(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -39,7 +38,7 @@ def command() -> None:
 )
 @click.option(
     "--expires-days",
-    type=click.IntRange(1, MAX_DAYS),
+    type=click.IntRange(1, MAX_LIFETIME_S // DAY_S),
     default=DEFAULT_LIFETIME_S // DAY_S,
     show_default=True,
 )
