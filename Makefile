@@ -1,11 +1,12 @@
 # The same commands here and in continuous integration. Each installs what it needs first.
 #   make run    [LISTEN=HOST:PORT] [DATA=DIR] [SAMPLES=DIR]    a log with real entries, until interrupted
 #   make test   [PYTHON=python3.12] [ARGS="-k name"]           lint, types, import rules, then the tests
+#   make bench  [BENCH_SECONDS=4] [BENCH_ENTRIES=8000000]      speed, beside the machine's limits (docs/bench.md)
 PYTHON ?=
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: install run test test-peers lint check vectors lock dist clean
+.PHONY: install run test test-peers lint check vectors bench bench-start lock dist clean
 
 install:
 	@scripts/install.sh $(PYTHON)
@@ -33,6 +34,13 @@ check: lint vectors
 
 vectors: install
 	$(BIN)/python -m tests.make_vectors
+
+bench: install
+	@$(BIN)/python -m bench
+
+# How long a server takes to start; ENTRIES=10000000 in its log.
+bench-start: install
+	@ENTRIES=$(ENTRIES) $(BIN)/python -m bench.start
 
 # Pins stay as they are where they still fit; UPGRADE=1 takes the newest of everything.
 lock: install

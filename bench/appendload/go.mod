@@ -1,0 +1,3 @@
+module tlog.example/appendload
+
+go 1.22
