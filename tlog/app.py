@@ -12,15 +12,20 @@ from tlog.addresses import Address, bind
 from tlog.api.app import make_local_app, make_public_app
 from tlog.api.listener import Listener
 from tlog.config import Config
-from tlog.errors import LockHeldError
+from tlog.creation import init_directory
+from tlog.errors import DataDirectoryError, LockHeldError
+from tlog.fsck import check
+from tlog.fsck.damage import Progress, Report
 from tlog.host import Host
 from tlog.local import LocalClient, bind_socket, remove_socket, socket_path
 from tlog.store.base import Batch, Store
 from tlog.store.leveldb import LevelDBStore
+from tlog.store.leveldb_rows import LevelDBRows
 from tlog_clients.errors import NotReachableError
 
 REQUEST_GRACE_S = 2.0  # of requests under way when shut-down begins, twice
 COMMAND_WAIT_S = 10.0  # of a command for a server that is starting or stopping
+SERVE_WAIT_S = 5.0  # of a server for a command that has the directory for a moment
 POLL_S = 0.05
 
 
@@ -41,6 +46,34 @@ def open_host(config: Config) -> Host:
     return Host.open(config, LevelDBStores())
 
 
+async def make_directory(data_dir: Path) -> None:
+    """Make a data directory, unless it is one or somebody else makes it at this moment.
+
+    Raises:
+        DataDirectoryError: its kinds, as init_directory; LockHeldError after COMMAND_WAIT_S.
+    """
+    deadline = asyncio.get_running_loop().time() + COMMAND_WAIT_S
+    while not _is_data_directory(data_dir):
+        try:
+            await asyncio.to_thread(init_directory, data_dir)
+        except LockHeldError:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(POLL_S)
+        except DataDirectoryError:
+            if not _is_data_directory(data_dir):
+                raise
+
+
+def _is_data_directory(path: Path) -> bool:
+    return (path / "control.db").exists()
+
+
+def check_log(data_dir: Path, name: str, progress: Progress) -> Report:
+    """Check every stored row of a log whose server is stopped; raises as tlog.fsck.check."""
+    return check.check_log(data_dir, name, LevelDBRows, progress)
+
+
 async def serve(
     config: Config, address: Address, stop: asyncio.Event, announce: Callable[[str], None]
 ) -> None:
@@ -53,9 +86,9 @@ async def serve(
     Raises:
         DataDirectoryError: its kinds, as Host.open. OSError: the address cannot be bound.
     """
-    host = open_host(config)
+    host = await _open_host_soon(config)
     listeners: list[Listener] = []
-    try:
+    async with _ending(host, listeners):
         sockets, bound = bind(address)
         listeners.append(Listener(make_public_app(host), sockets, REQUEST_GRACE_S))
         local = bind_socket(config.data_dir)
@@ -67,8 +100,25 @@ async def serve(
         if not stop.is_set():
             announce(bound.url)
         await stop.wait()
-    finally:
-        await _end(host, listeners)
+
+
+async def _open_host_soon(config: Config) -> Host:
+    """Open the host; a command that holds the lock for a moment is waited for, a server is not."""
+    deadline = asyncio.get_running_loop().time() + SERVE_WAIT_S
+    while True:
+        try:
+            return open_host(config)
+        except LockHeldError:
+            if await _is_served(config) or asyncio.get_running_loop().time() > deadline:
+                raise
+        await asyncio.sleep(POLL_S)
+
+
+async def _is_served(config: Config) -> bool:
+    """Whether a server answers at the directory's socket."""
+    with socket_path(config.data_dir) as path:
+        async with LocalClient(path) as client:
+            return await client.answers()
 
 
 async def _until_started(host: Host, stop: asyncio.Event) -> None:
@@ -113,15 +163,29 @@ async def local_client(config: Config) -> AsyncIterator[LocalClient]:
 async def _served_to_itself(host: Host) -> AsyncIterator[LocalClient]:
     """Serve a host on a socket of its own: other commands shall wait for the lock, not find us."""
     with TemporaryDirectory(prefix="tlog-") as name:
-        listener = Listener(make_local_app(host), [bind_socket(Path(name))], REQUEST_GRACE_S)
-        try:
+        listeners: list[Listener] = []
+        async with _ending(host, listeners):
+            sockets = [bind_socket(Path(name))]
+            listeners.append(Listener(make_local_app(host), sockets, REQUEST_GRACE_S))
             await host.start()
-            await listener.start()
+            await listeners[0].start()
             with socket_path(Path(name)) as path:
                 async with LocalClient(path) as client:
                     yield client
-        finally:
-            await _end(host, [listener])
+
+
+@asynccontextmanager
+async def _ending(host: Host, listeners: Sequence[Listener]) -> AsyncIterator[None]:
+    """End the host and its listeners with the block; the block's own error is the one raised."""
+    try:
+        yield
+    except BaseException as error:
+        try:
+            await _end(host, listeners)
+        except Exception as late:  # noqa: BLE001 - said beside the error that came first
+            error.add_note(f"and while ending: {late}")
+        raise
+    await _end(host, listeners)
 
 
 async def _end(host: Host, listeners: Sequence[Listener]) -> None:
@@ -130,6 +194,10 @@ async def _end(host: Host, listeners: Sequence[Listener]) -> None:
     try:
         await asyncio.gather(*(listener.close() for listener in listeners))
     finally:
-        await host.stop()
-        remove_socket(host.config.data_dir)
-        host.release()
+        try:
+            await host.stop()
+        finally:
+            try:
+                remove_socket(host.config.data_dir)
+            finally:
+                host.release()

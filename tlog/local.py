@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -54,9 +55,11 @@ def bind_socket(data_dir: Path) -> socket.socket:
 
 
 def remove_socket(data_dir: Path) -> None:
-    """Remove DIR/tlog.sock, if it is there; only for the holder of the lock."""
+    """Remove DIR/tlog.sock, if it is a socket; only for the holder of the lock."""
+    path = data_dir / SOCKET_NAME
     with suppress(FileNotFoundError):
-        (data_dir / SOCKET_NAME).unlink()
+        if stat.S_ISSOCK(path.lstat().st_mode):
+            path.unlink()
 
 
 @contextmanager

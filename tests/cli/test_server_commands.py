@@ -148,11 +148,24 @@ def test_a_directory_without_data_is_never_filled(
 def test_a_held_lock_is_waited_for_and_then_not_reachable(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Commands wait for whoever holds the directory, then exit 3; `serve` exits 4 at once."""
+    """Commands wait for whoever holds the directory, then exit 3; `serve` exits 4."""
     monkeypatch.setattr(tlog.app, "COMMAND_WAIT_S", 0.2)
+    monkeypatch.setattr(tlog.app, "SERVE_WAIT_S", 0.2)
     with DirectoryLock(data):
         run("log", "list", "--data", data, code=3)
         run("serve", "--data", data, "--listen", "127.0.0.1:0", code=4)
+
+
+def test_what_the_system_refuses_is_no_wrong_usage(data: Path) -> None:
+    """A socket or a lock that cannot be made is an input/output error: exit 3, and named."""
+    (data / "tlog.sock").mkdir()
+    result = run("serve", "--data", data, "--listen", "127.0.0.1:0", code=3)
+    assert "tlog.sock" in result.stderr
+    run("log", "list", "--data", data)
+    (data / "lock").unlink()
+    (data / "lock").mkdir()
+    result = run("log", "list", "--data", data, code=3)
+    assert "lock" in result.stderr
 
 
 @pytest.mark.parametrize("damage", ["row", "header", "empty"])

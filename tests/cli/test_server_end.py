@@ -9,12 +9,14 @@ from typing import cast
 import pytest
 
 import tlog.app
+from tlog.addresses import Address
 from tlog.api.listener import Listener
 from tlog.config import Config
 from tlog.creation import NewLog, init_directory
-from tlog.errors import StoppingError
+from tlog.errors import DataDirectoryError, LockHeldError, StoppingError
 from tlog.host import Host
 from tlog.local import bind_socket
+from tlog.lock import DirectoryLock
 
 LIMIT_S = 20
 
@@ -61,6 +63,84 @@ async def test_the_lock_is_given_up_although_a_listener_fails(
     with pytest.raises(OSError, match="no"):
         await tlog.app._end(cast("Host", recorder), [cast("Listener", recorder)])
     assert recorder.calls == ["begin_stop", "stop", "release"]
+
+
+async def test_the_lock_is_given_up_whatever_else_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that cannot stop and a socket that cannot be removed keep no lock."""
+
+    async def fail() -> None:
+        raise OSError("the host cannot stop")
+
+    def fail_too(data_dir: Path) -> None:
+        raise OSError("the socket cannot be removed")
+
+    recorder = _Recorder(tmp_path)
+    monkeypatch.setattr(recorder, "stop", fail)
+    monkeypatch.setattr(tlog.app, "remove_socket", fail_too)
+    with pytest.raises(OSError, match="socket"):
+        await tlog.app._end(cast("Host", recorder), [cast("Listener", recorder)])
+    assert recorder.calls == ["begin_stop", "close", "release"]
+
+
+async def test_the_error_that_came_first_is_the_one_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails while a failed server ends is said beside its error, not instead of it."""
+
+    async def fail() -> None:
+        raise OSError("the host cannot stop")
+
+    recorder = _Recorder(tmp_path)
+    monkeypatch.setattr(recorder, "stop", fail)
+    with pytest.raises(ValueError, match="first") as caught:
+        async with tlog.app._ending(cast("Host", recorder), []):
+            raise ValueError("first")
+    assert caught.value.__notes__ == ["and while ending: the host cannot stop"]
+    assert recorder.calls[-1] == "release"
+
+
+async def test_a_server_waits_for_a_command_not_for_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever holds the lock for a moment is waited for; who answers at the socket is a server."""
+    data_dir = tmp_path / "data"
+    init_directory(data_dir)
+    config = Config(data_dir=data_dir, disk_reserve_bytes=0)
+    address = Address("127.0.0.1", 0)
+    stop, announced = asyncio.Event(), asyncio.Event()
+    lock = DirectoryLock(data_dir)
+    async with asyncio.timeout(LIMIT_S):
+        serving = asyncio.create_task(
+            tlog.app.serve(config, address, stop, lambda url: announced.set())
+        )
+        await asyncio.sleep(0.2)
+        assert not serving.done()
+        lock.release()
+        await announced.wait()
+        monkeypatch.setattr(tlog.app, "SERVE_WAIT_S", 3600.0)
+        with pytest.raises(LockHeldError):
+            await tlog.app.serve(config, address, stop, print)
+        stop.set()
+        await serving
+
+
+async def test_a_directory_is_made_by_one_of_many(tmp_path: Path) -> None:
+    """Who finds it being made waits; a directory with something else in it is refused."""
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    async with asyncio.timeout(LIMIT_S):
+        lock = DirectoryLock(data_dir)
+        making = [asyncio.create_task(tlog.app.make_directory(data_dir)) for _ in range(3)]
+        await asyncio.sleep(0.2)
+        assert not any(task.done() for task in making)
+        lock.release()
+        await asyncio.gather(*making)
+        assert (data_dir / "control.db").exists()
+        (tmp_path / "other" / "thing").mkdir(parents=True)
+        with pytest.raises(DataDirectoryError, match="not empty"):
+            await tlog.app.make_directory(tmp_path / "other")
 
 
 async def test_a_command_waits_for_a_server_that_starts(tmp_path: Path) -> None:

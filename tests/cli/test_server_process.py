@@ -73,6 +73,19 @@ def test_commands_reach_the_running_server(data: Path, server: ServerProcess) ->
     assert json.loads(tlog("log", "show", "b", "--data", str(data), "--json"))["size"] == 2
 
 
+def test_commands_at_once_on_a_new_directory_all_succeed(tmp_path: Path) -> None:
+    """One of them makes the directory, the others find it made."""
+    create = (sys.executable, "-m", "tlog", "log", "create")
+    commands = [
+        [*create, name, "--data", str(tmp_path / "data"), "--origin", f"example.com/{name}"]
+        for name in ("a", "b", "c")
+    ]
+    processes = [subprocess.Popen(command, cwd=ROOT) for command in commands]
+    assert [process.wait(TIMEOUT_S) for process in processes] == [0, 0, 0]
+    logs = json.loads(tlog("log", "list", "--data", str(tmp_path / "data"), "--json"))
+    assert [log["name"] for log in logs] == ["a", "b", "c"]
+
+
 def test_a_second_server_is_refused(data: Path, server: ServerProcess) -> None:
     """The lock is held: exit 4, and the first server goes on."""
     second = _serve(data, "127.0.0.1:0")

@@ -91,6 +91,9 @@ def exit_code(error: Exception) -> int | None:
     """Return the exit code of an error, None for one that is a defect of ours."""
     if isinstance(error, HttpStatusError):
         return UNREACHABLE if error.status in _GATEWAY_STATUSES else REFUSED
+    if isinstance(error, DataDirectoryError) and isinstance(error.__cause__, OSError):
+        # What the operating system refused is no wrong usage; a held lock is refused by its holder.
+        return REFUSED if isinstance(error, LockHeldError) else UNREACHABLE
     for kind, code in _EXIT_CODES:
         if isinstance(error, kind):
             return code

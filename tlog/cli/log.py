@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import click
 
+from tlog.app import make_directory
 from tlog.cli.data_dir import ask, data_option, print_row, print_rows
 from tlog.cli.options import json_option
 from tlog.control import LOG_NAME
-from tlog.creation import init_directory
 from tlog_proofs import KIND_EVENT, KIND_OPAQUE, MalformedError, check_origin
 
 _KINDS = {"opaque": KIND_OPAQUE, "event": KIND_EVENT}
@@ -47,8 +48,7 @@ def command() -> None:
 @click.option("--public", is_flag=True, help="Everybody may read; appends still need a token.")
 def create(*, name: str, data_dir: Path, origin: str, kind: str, public: bool) -> None:
     """Create the log NAME and print its vkey; an absent data directory is made."""
-    if not (data_dir / "control.db").exists():
-        init_directory(data_dir)
+    asyncio.run(make_directory(data_dir))
     body = {"name": name, "origin": origin, "kind": _KINDS[kind], "public": public}
     facts = ask(data_dir, lambda client: client.request("POST", "/admin/logs", body))
     click.echo(facts["vkey"])
