@@ -20,6 +20,7 @@ _COMMANDS = (
     "prove",
     "verify",
     "audit",
+    "fsck",
 )
 
 
