@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import TracebackType
+from typing import Self
+
 from tlog.errors import QueueFullError
 
 RETRY_AFTER_S = 1
@@ -24,3 +27,32 @@ class QueueBudget:
     def give_back(self, count: int) -> None:
         """Release what was taken."""
         self.used_bytes -= count
+
+
+class Reservation:
+    """A part of the budget for what arrives bit by bit; given back at the end of its block."""
+
+    def __init__(self, budget: QueueBudget) -> None:
+        self._budget = budget
+        self._taken = 0
+
+    def grow(self, count: int) -> None:
+        """Reserve count bytes more, or raise QueueFullError."""
+        self._budget.take(count)
+        self._taken += count
+
+    def release(self) -> None:
+        """Give everything back; a second call does nothing."""
+        self._budget.give_back(self._taken)
+        self._taken = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()

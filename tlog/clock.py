@@ -49,8 +49,9 @@ class LogTime:
     max_ahead_s: int
 
     def __post_init__(self) -> None:
-        # Nothing tells how long the server was down: the first batch has no jump to measure.
-        self._mark: tuple[int, float] | None = None  # (wall, boot) seconds of the last batch
+        # How long the server was down nobody knows; what passes from now on is measured.
+        self._mark = self._now()  # (wall, boot) seconds of the last batch, or of the start
+        self._known_wrong = False  # it was behind: what it shows is no measure of a jump
         self._confirmed = False
 
     def problem(self) -> str | None:
@@ -59,19 +60,22 @@ class LogTime:
         behind = self.newest_t - now
         if behind <= 0:
             self._confirmed = False
+            if self._known_wrong:
+                self._known_wrong = False
+                self._mark = self._now()
         elif behind > self.max_behind_s and not self._confirmed:
+            self._known_wrong = True
             return (
                 f"the clock is {behind} s behind the newest entry: set it right, "
                 "or run `tlog log confirm-clock`"
             )
-        if self._mark is not None:
-            wall, boot = self._mark
-            ahead = (now - wall) - (self.clock.boot_s() - boot)
-            if ahead > self.max_ahead_s:
-                return (
-                    f"the clock jumped {int(ahead)} s ahead of the time that has passed since "
-                    "the last batch: set it right, or run `tlog log confirm-clock`"
-                )
+        wall, boot = self._mark
+        ahead = (now - wall) - (self.clock.boot_s() - boot)
+        if ahead > self.max_ahead_s:
+            return (
+                f"the clock jumped {int(ahead)} s ahead of the time that has passed since "
+                "the last batch: set it right, or run `tlog log confirm-clock`"
+            )
         return None
 
     def next_t(self) -> int | None:
@@ -91,9 +95,12 @@ class LogTime:
     def stamped(self, t: int) -> None:
         """Note that a batch with t became durable."""
         self.newest_t = t
-        self._mark = (self.clock.wall_ms() // 1000, self.clock.boot_s())
+        self._mark = self._now()
 
     def confirm(self) -> None:
         """An operator vouches for the clock as it stands: t stays at newest_t until it is there."""
         self._confirmed = True
-        self._mark = (self.clock.wall_ms() // 1000, self.clock.boot_s())
+        self._mark = self._now()
+
+    def _now(self) -> tuple[int, float]:
+        return self.clock.wall_ms() // 1000, self.clock.boot_s()

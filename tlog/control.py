@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from tlog.errors import ControlDatabaseError, StoreError
+from tlog.ids import KEY_BYTES, WeekKey
 from tlog.sqlite import Column, check_row, create_database, open_database, row_digest, wrapping
 from tlog.tokens import Scope, TokenRow
 
@@ -39,6 +40,14 @@ CREATE TABLE tokens (
     revoked INTEGER,
     digest BLOB NOT NULL
 ) STRICT;
+CREATE TABLE id_keys (
+    log TEXT NOT NULL,
+    week INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    first_index INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    PRIMARY KEY (log, week)
+) STRICT;
 """
 
 LOG_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
@@ -60,7 +69,7 @@ class ControlDatabase:
     """The rows of control.db; calls block, and are made by one thread at a time."""
 
     def __init__(self, path: Path) -> None:
-        """Open an existing control.db.
+        """Open an existing control.db; `heads` is the directory of the head store.
 
         Raises:
             ControlDatabaseError: it is missing, damaged, or of another format.
@@ -70,14 +79,15 @@ class ControlDatabase:
         except StoreError as error:
             raise ControlDatabaseError(str(error)) from error
         try:
-            self.heads = self._read_heads()
+            # Relative to the data directory when it lies inside: DIR may be moved.
+            self.heads = path.absolute().parent / self._read_heads()
         except BaseException:
             self._database.close()
             raise
 
     @staticmethod
     def create(path: Path, heads: Path) -> None:
-        """Make a control.db that must not be there yet; heads: the head store's directory."""
+        """Make a control.db that must not be there yet; heads: absolute, or inside DIR."""
         create_database(path, SCHEMA)
         with wrapping(path.name):
             database = open_database(path)
@@ -146,6 +156,31 @@ class ControlDatabase:
                 row.revoked,
             ],
         )
+
+    def id_keys(self, log_name: str) -> tuple[WeekKey, ...]:
+        """The keys of a log's idempotency ids."""
+        keys = []
+        for columns in self._rows("id_keys", "log, week"):
+            match columns:
+                case [str(log), int(week), bytes(key), int(first)] if len(key) == KEY_BYTES:
+                    if log == log_name:
+                        keys.append(WeekKey(week, key, first))
+                case _:
+                    raise _damaged("id_keys")
+        return tuple(keys)
+
+    def add_id_key(self, log_name: str, key: WeekKey) -> None:
+        """Store the key of a week, durably, before anything is written under it."""
+        _insert(self._database, "id_keys", [log_name, key.week, key.key, key.first_index])
+
+    def destroy_id_keys(self, log_name: str, before_week: int) -> None:
+        """Destroy a log's keys of earlier weeks: overwritten in the database, gone from the WAL."""
+        with wrapping("control.db"):
+            with self._database:
+                self._database.execute(
+                    "DELETE FROM id_keys WHERE log = ? AND week < ?", [log_name, before_week]
+                )
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def close(self) -> None:
         """Close the database; a second call does nothing."""

@@ -1,6 +1,7 @@
 """Making data directories and logs. The row of control.db comes last: it alone makes a log exist.
 
-Whatever a crash leaves before that row is removed by the next creation of that name.
+A log is made as `logs/NAME.new` and renamed when all of it is durable. Whatever a crash leaves
+before the row is removed by the next creation of that name, but only what never can have lived.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from tlog_proofs import (
 DIRECTORY_MODE = 0o700
 SEED_BYTES = 32
 UNFINISHED = "control.new"
+UNFINISHED_LOG = ".new"  # no name of a log has a dot
 
 
 class StoreFactory(Protocol):
@@ -67,23 +69,25 @@ def init_directory(data_dir: Path, heads: Path | None = None) -> None:
     Raises:
         DataDirectoryError: it is not empty, or cannot be written. LockHeldError: it is in use.
     """
-    heads_dir = (heads or data_dir / "heads").absolute()
+    heads_dir = heads.absolute() if heads else data_dir / "heads"
     try:
         data_dir.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-        _check_empty(data_dir)
         with DirectoryLock(data_dir):
+            _check_empty(data_dir)
             data_dir.chmod(DIRECTORY_MODE)
             heads_dir.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
             (data_dir / "logs").mkdir(mode=DIRECTORY_MODE, exist_ok=True)
             unfinished = data_dir / UNFINISHED
             for path in data_dir.glob(f"{UNFINISHED}*"):
                 path.unlink()
-            ControlDatabase.create(unfinished, heads_dir)
+            # Inside DIR by a relative path: DIR may be moved, or restored elsewhere.
+            ControlDatabase.create(unfinished, heads_dir if heads else Path("heads"))
             unfinished.rename(data_dir / "control.db")
             for directory in (heads_dir, heads_dir.parent, data_dir, data_dir.absolute().parent):
                 sync_directory(directory)
     except (OSError, StoreError) as error:
-        message = f"making {data_dir}: {error}"
+        reason = error.strerror if isinstance(error, OSError) else error
+        message = f"making {data_dir}: {reason}"
         raise DataDirectoryError(message) from error
 
 
@@ -115,20 +119,34 @@ class LogMaker:
         """
         self._check(new)
         directory = self.data_dir / "logs" / new.name
-        self._remove_leavings(directory)
-        if self.heads.fetch(new.origin) is not None:
+        unfinished = directory.with_name(new.name + UNFINISHED_LOG)
+        self._check_never_lived(directory)
+        leavings = [path for path in (unfinished, directory) if path.exists()]
+        unborn = dict(filter(None, map(self._unborn_head, leavings)))
+        head = self.heads.fetch(new.origin)
+        if head != unborn.get(new.origin):
             message = (
                 f"the head store has a head of {new.origin}: a log of that origin exists or "
                 "existed, and two logs must never share one"
             )
             raise AlreadyExistsError(message)
+        # Nothing is touched before every refusal was possible.
+        for origin, unborn_head in unborn.items():
+            self.heads.remove(origin, unborn_head)
         with wrapping(new.name):
-            directory.mkdir(mode=DIRECTORY_MODE)
+            for leaving in leavings:
+                shutil.rmtree(leaving)
+                sync_directory(directory.parent)
+        with wrapping(new.name):
+            unfinished.mkdir(mode=DIRECTORY_MODE)
             signer = Ed25519Signer(new.origin, secrets.token_bytes(SEED_BYTES))
-            write_key(directory / "key", signer)
-            sync_directory(directory)
+            write_key(unfinished / "key", signer)
+            sync_directory(unfinished)
+            sync_directory(unfinished.parent)
+        row = self._fill(unfinished, new, signer)
+        with wrapping(new.name):
+            unfinished.rename(directory)
             sync_directory(directory.parent)
-        row = self._fill(directory, new, signer)
         self.control.add_log(row)
         return row
 
@@ -149,31 +167,40 @@ class LogMaker:
                 message = f"log {row.name} of origin {row.origin} exists already"
                 raise AlreadyExistsError(message)
 
-    def _remove_leavings(self, directory: Path) -> None:
-        """Remove what an interrupted creation left, its head too if it is that key's size 1."""
+    def _check_never_lived(self, directory: Path) -> None:
+        """Refuse a directory without a row whose log took entries: they must not be lost.
+
+        Raises:
+            AlreadyExistsError: it holds more than a genesis, or cannot be looked into.
+        """
         if not directory.exists():
             return
         try:
+            store = self.stores(directory)
+            size = store.newest_commit().size
+            store.close()
             signer = read_key(directory / "key")
-        except DataDirectoryError:
-            signer = None
-        if signer is not None and self._is_unborn(signer):
-            head = self.heads.fetch(signer.name)
-            if head is not None:
-                self.heads.remove(signer.name, head)
-        with wrapping(directory.name):
-            shutil.rmtree(directory)
-            sync_directory(directory.parent)
-
-    def _is_unborn(self, signer: Ed25519Signer) -> bool:
-        """Whether the head of the key's origin is that key's own size 1, and no log has it."""
-        if any(row.origin == signer.name for row in self.control.logs()):
-            return False
+        except (StoreError, DataDirectoryError) as error:
+            message = f"logs/{directory.name} is kept, since it cannot be opened: {error}"
+            raise AlreadyExistsError(message) from error
         head = self.heads.fetch(signer.name)
+        if size > 1 or (head is not None and not _is_first_head(head, signer)):
+            message = (
+                f"logs/{directory.name} holds a log that lived and that control.db does not "
+                "know: bring the newest control.db back, or move that directory away"
+            )
+            raise AlreadyExistsError(message)
+
+    def _unborn_head(self, leaving: Path) -> tuple[str, bytes] | None:
+        """The origin and head of a leaving, if it is its own head of size 1 and no log's."""
         try:
-            return head is not None and open_checkpoint(head, signer.verifier).size == 1
-        except TlogError:
-            return False
+            signer = read_key(leaving / "key")
+        except DataDirectoryError:
+            return None  # interrupted before the key was durable: there is no head yet
+        head = self.heads.fetch(signer.name)
+        if head is None or any(row.origin == signer.name for row in self.control.logs()):
+            return None
+        return (signer.name, head) if _is_first_head(head, signer) else None
 
     def _fill(self, directory: Path, new: NewLog, signer: Ed25519Signer) -> LogRow:
         """The databases with the genesis, and the first publication by the publisher's code."""
@@ -205,3 +232,11 @@ class LogMaker:
         finally:
             store.close()
         return LogRow(new.name, new.origin, new.kind, new.public, vkey, created)
+
+
+def _is_first_head(head: bytes, signer: Ed25519Signer) -> bool:
+    """Whether a head is of size 1 and signed by that very key."""
+    try:
+        return open_checkpoint(head, signer.verifier).size == 1
+    except TlogError:
+        return False

@@ -15,8 +15,9 @@ POLL_S = 1.0
 class DiskWatch:
     """Knows, at most a second old, whether free space is above the reserve."""
 
-    def __init__(self, config: Config) -> None:
-        self._path: Path = config.data_dir
+    def __init__(self, config: Config, heads: Path) -> None:
+        """Watch the file systems of the data directory and of the head store."""
+        self._paths = (config.data_dir, heads)
         self._config = config
         self._problem: str | None = None
 
@@ -26,18 +27,20 @@ class DiskWatch:
             raise DiskReserveError(self._problem)
 
     def measure(self) -> None:
-        """Look at the disk now (blocks)."""
+        """Look at the disks now (blocks)."""
+        problems = filter(None, map(self._problem_of, self._paths))
+        self._problem = next(problems, None)
+
+    def _problem_of(self, path: Path) -> str | None:
         try:
-            disk = os.statvfs(self._path)
-        except OSError as error:
-            self._problem = f"free space cannot be told: {error.strerror}"
-            return
+            disk = os.statvfs(path)
+        except OSError:
+            return None  # it is not the space that is missing: who writes there will say what is
         free = disk.f_bavail * disk.f_frsize
         reserve = self._config.disk_reserve(disk.f_blocks * disk.f_frsize)
         if free <= reserve:
-            self._problem = f"{free} bytes are free, {reserve} are kept in reserve"
-        else:
-            self._problem = None
+            return f"{free} bytes are free, {reserve} are kept in reserve"
+        return None
 
     async def run(self) -> None:
         """Measure every second until cancelled."""

@@ -5,6 +5,7 @@ ServerError
 |   +-- EntryTooLargeError       an entry over 65,535 bytes
 |   +-- BatchTooLargeError       over the count or the bytes of one batch
 |   +-- EmptyBatchError          a batch without an entry
+|   +-- IdConflictError          an id was sent before with other bytes
 |   +-- QueueFullError           the queue is at its bound; try again later
 |   +-- WrongKindError           a raw entry for a log of another kind
 |   +-- DiskReserveError         free space is down to the reserve
@@ -49,6 +50,10 @@ class BatchTooLargeError(SubmissionError):
 
 class EmptyBatchError(SubmissionError):
     """A batch holds no entry."""
+
+
+class IdConflictError(SubmissionError):
+    """An id stands, or is under way, with other bytes."""
 
 
 class QueueFullError(SubmissionError):

@@ -53,15 +53,19 @@ class FileHeadStore:
             try:
                 self._replace(self._path(origin), new)
             except OSError as error:
-                message = f"writing the head of {origin}: {error}"
+                message = f"writing the head of {origin}: {error.strerror}"
                 raise StoreError(message) from error
 
     def remove(self, origin: str, old: bytes) -> None:
         """Remove the head `old` of a log that was never completed, durably."""
         with self._locked():
             self._check(origin, old)
-            self._path(origin).unlink()
-            sync_directory(self._directory)
+            try:
+                self._path(origin).unlink()
+                sync_directory(self._directory)
+            except OSError as error:
+                message = f"removing the head of {origin}: {error.strerror}"
+                raise StoreError(message) from error
 
     def _check(self, origin: str, expected: bytes | None) -> None:
         if self._read(origin) != expected:
@@ -78,7 +82,7 @@ class FileHeadStore:
         except FileNotFoundError:
             return None
         except OSError as error:
-            message = f"reading the head of {origin}: {error}"
+            message = f"reading the head of {origin}: {error.strerror}"
             raise StoreError(message) from error
         if len(head) > MAX_HEAD_BYTES:
             message = f"the head of {origin} is over {MAX_HEAD_BYTES} bytes"
@@ -106,10 +110,14 @@ class FileHeadStore:
                 self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
             )
         except OSError as error:
-            message = f"opening the head store {self._directory}: {error.strerror}"
+            message = f"opening the head store: {error.strerror}"
             raise StoreError(message) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            except OSError as error:
+                message = f"locking the head store: {error.strerror}"
+                raise StoreError(message) from error
             yield
         finally:
             os.close(descriptor)

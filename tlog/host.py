@@ -20,6 +20,7 @@ from tlog.disk import DiskWatch
 from tlog.errors import DataDirectoryError, NotFoundError, StoppingError, UsageError
 from tlog.facts import LogFacts
 from tlog.heads import FileHeadStore
+from tlog.ids import WeekKey
 from tlog.lock import DirectoryLock
 from tlog.log import Log, SharedParts
 from tlog.startup import open_log
@@ -58,11 +59,16 @@ class Host:
             heads=self._heads,
             budget=QueueBudget(config.queue_bytes),
             cache=TileCache(config.tile_cache_bytes),
-            disk=DiskWatch(config),
+            disk=DiskWatch(config, control.heads),
             readers=self._readers,
+            save_id_key=self._save_id_key,
+            drop_id_keys=self._drop_id_keys,
         )
         self.tokens = TokenTable(control.tokens(), clock)
         self._logs: dict[str, Log] = {}
+        # Held while a log is made: one at a time, and shut-down waits for it.
+        self._creating = asyncio.Lock()
+        self._publish = False
         self._started = False
         self._stopping = False
         self._disk_task: asyncio.Task[None] | None = None
@@ -81,7 +87,12 @@ class Host:
             raise DataDirectoryError(message)
         lock = DirectoryLock(config.data_dir)
         try:
-            return cls(config, lock, ControlDatabase(path), stores, clock or SystemClock())
+            control = ControlDatabase(path)
+            try:
+                return cls(config, lock, control, stores, clock or SystemClock())
+            except BaseException:
+                control.close()
+                raise
         except BaseException:
             lock.release()
             raise
@@ -105,8 +116,11 @@ class Host:
         """Shut-down has begun."""
         return self._stopping
 
-    async def start(self) -> None:
-        """Open every log of control.db and begin its work; a log that refuses is read-only."""
+    async def start(self, *, publish: bool = True) -> None:
+        """Open every log of control.db and begin its work; a log that refuses is read-only.
+
+        publish=False opens them for who only looks: nothing is appended, signed or indexed.
+        """
         await asyncio.to_thread(self._shared.disk.measure)
         self._disk_task = asyncio.create_task(self._shared.disk.run())
         if self._on_one_file_system():
@@ -115,9 +129,10 @@ class Host:
                 "back; `tlog init --heads` puts them elsewhere",
                 heads=str(self.control.heads),
             )
+        self._publish = publish
         for row in await self._control_call(self.control.logs):
             await self._open(row)
-        self._started = True
+        self._started = publish
 
     async def create_log(self, new: NewLog) -> LogFacts:
         """Make a log and open it.
@@ -125,13 +140,13 @@ class Host:
         Raises:
             UsageError, AlreadyExistsError, StoreError: as LogMaker.create.
         """
-        self._check_running()
-        if len(self._logs) >= self.config.open_logs:
-            message = f"at most {self.config.open_logs} logs may be open in one server"
-            raise UsageError(message)
-        row = await self._control_call(self._maker.create, new)
-        await self._open(row)
-        return self._logs[row.name].facts
+        async with self._creating:
+            self._check_running()
+            if len(self._logs) >= self.config.open_logs:
+                message = f"at most {self.config.open_logs} logs may be open in one server"
+                raise UsageError(message)
+            row = await self._control_call(self._maker.create, new)
+            return (await self._open(row)).facts
 
     async def create_token(
         self, logs: Sequence[str], scopes: Sequence[Scope], lifetime_s: int = DEFAULT_LIFETIME_S
@@ -190,6 +205,8 @@ class Host:
     async def stop(self) -> None:
         """Commit what is queued, publish it, close every database; `release` comes last."""
         self.begin_stop()
+        async with self._creating:
+            self.begin_stop()  # of a log that was being made just now too
         if self._disk_task is not None:
             self._disk_task.cancel()
             await asyncio.gather(self._disk_task, return_exceptions=True)
@@ -205,17 +222,15 @@ class Host:
         """Let another process have the directory: nothing of it is open or bound any more."""
         self._lock.release()
 
-    def halt(self) -> None:
-        """Sign nothing more, in any log: the time for shut-down is over."""
-        for log in self._logs.values():
-            log.halt()
-
-    async def _open(self, row: LogRow) -> None:
+    async def _open(self, row: LogRow) -> Log:
         directory = self.config.data_dir / "logs" / row.name
+        id_keys = await self._control_call(self.control.id_keys, row.name)
         opened = await asyncio.to_thread(open_log, row, directory, self._heads, self._stores)
-        log = Log(row, opened, self._shared)
+        log = Log(row, opened, id_keys, self._shared)
         self._logs[row.name] = log
-        await log.start()
+        if self._publish:
+            await log.start()
+        return log
 
     def _check_running(self) -> None:
         if self._stopping:
@@ -227,6 +242,12 @@ class Host:
             return self.control.heads.stat().st_dev == self.config.data_dir.stat().st_dev
         except OSError:
             return False
+
+    async def _save_id_key(self, log_name: str, key: WeekKey) -> None:
+        await self._control_call(self.control.add_id_key, log_name, key)
+
+    async def _drop_id_keys(self, log_name: str, before_week: int) -> None:
+        await self._control_call(self.control.destroy_id_keys, log_name, before_week)
 
     async def _control_call(
         self,

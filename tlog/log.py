@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import structlog
 
-from tlog.budget import QueueBudget
+from tlog.budget import QueueBudget, Reservation
 from tlog.checkpoints import Published
 from tlog.clock import Clock, LogTime
 from tlog.config import Config
@@ -20,22 +21,20 @@ from tlog.errors import (
     NotFoundError,
     NotPublishedError,
     ReadOnlyError,
-    StartingError,
     StoppingError,
     StoreError,
     WrongKindError,
 )
 from tlog.facts import LogFacts
 from tlog.heads import HeadStore
+from tlog.idempotency import Idempotency, Placed
+from tlog.ids import EntryId, IdKeys, WeekKey
 from tlog.publisher import HeadWriter, Publisher
 from tlog.reader import LogReader
-from tlog.sequencer import Appended, Sequencer
+from tlog.sequencer import Sequencer
 from tlog.startup import OpenedLog
-from tlog.store.base import Store
 from tlog.tile_cache import TileCache
-from tlog_proofs import EMPTY_ROOT, KIND_OPAQUE, EntryBundle, Tile, leaf_hash
-
-INDEX_CHUNK = 4096  # entries read at once when the index catches up
+from tlog_proofs import EMPTY_ROOT, KIND_OPAQUE, EntryBundle, Tile
 
 Answer = TypeVar("Answer")
 _logger = structlog.get_logger("tlog.log")
@@ -52,23 +51,29 @@ class SharedParts:
     cache: TileCache
     disk: DiskWatch
     readers: Executor
+    save_id_key: Callable[[str, WeekKey], Awaitable[None]]  # log name, key
+    drop_id_keys: Callable[[str, int], Awaitable[None]]  # log name, before which week
 
 
 class Log:
     """An open log; all fields are owned by the event loop."""
 
-    def __init__(self, row: LogRow, opened: OpenedLog, shared: SharedParts) -> None:
+    def __init__(
+        self, row: LogRow, opened: OpenedLog, id_keys: Sequence[WeekKey], shared: SharedParts
+    ) -> None:
         """Take over what start-up opened; `start` begins the work."""
         self.row = row
         self._shared = shared
         self._opened = opened
         self._refusal = opened.refusal
+        self._id_keys = tuple(id_keys)
         self._stopping = False
-        self._indexed = False
+        self._started = False
         self._tasks: list[asyncio.Task[None]] = []
         # One thread commits while the other publishes.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix=f"log-{row.name}")
         self._sequencer: Sequencer | None = None
+        self._idempotency: Idempotency | None = None
         self._publisher: Publisher | None = None
         self._writer: HeadWriter | None = None
         self._reader: LogReader | None = None
@@ -98,12 +103,14 @@ class Log:
 
     @property
     def state(self) -> str:
-        """`ready`, `starting`, `read-only` or `stopping`."""
+        """`ready`, `starting`, `read-only`, `stopping`, or `stopped`: opened, not started."""
         if self._stopping:
             return "stopping"
-        if self.reason is not None:
+        if self.reason is not None or self._sequencer is None:
             return "read-only"
-        return "ready" if self._indexed else "starting"
+        if not self._started:
+            return "stopped"
+        return "ready" if self._sequencer.indexed else "starting"
 
     @property
     def reason(self) -> str | None:
@@ -123,31 +130,46 @@ class Log:
 
     async def start(self) -> None:
         """Begin to publish, bring the index up to date, then take appends. Returns at once."""
+        self._started = True
         if self._sequencer is not None and self._publisher is not None:
-            store = self._opened.store
-            self._indexed = store is not None and store.indexed_size() >= self._sequencer.edge.size
             self._spawn(self._publisher.run())
-            self._spawn(self._index_then_sequence(self._sequencer))
+            self._spawn(self._sequencer.run())
 
-    async def append(self, entries: Sequence[bytes]) -> Appended:
-        """Make raw entries durable, all or none, in one batch.
+    def check_accepting(self) -> None:
+        """Raise the SubmissionError that an append of raw entries would get now, if any."""
+        self._accepting()
+
+    def reserve(self) -> Reservation:
+        """A part of the queue's budget for entries that are still arriving."""
+        return Reservation(self._shared.budget)
+
+    async def append(self, entries: Sequence[bytes], ids: Sequence[EntryId | None] = ()) -> Placed:
+        """Make raw entries durable, all or none, in one batch; those whose ids are known stand.
+
+        ids is parallel to entries, or empty: entries without ids are always new.
 
         Raises:
             SubmissionError: one of its kinds says why not.
         """
+        sequencer, idempotency = self._accepting()
+        if any(ids):
+            return await idempotency.append(entries, ids)
+        appended = await sequencer.append(entries)
+        first = appended.first_index
+        return Placed(range(first, appended.size), appended.leaf_hashes, first)
+
+    def _accepting(self) -> tuple[Sequencer, Idempotency]:
         if self.row.kind != KIND_OPAQUE:
             message = f"the log takes no raw entries: it is of kind {self.row.kind}"
             raise WrongKindError(message)
         if self._stopping:
             message = "the server is shutting down"
             raise StoppingError(message)
-        if self.reason is not None or self._sequencer is None:
+        if self._sequencer is None or self._idempotency is None:
             raise ReadOnlyError(self.reason or "the log is read-only")
-        if not self._indexed:
-            message = "the log is starting: its index is being brought up to date"
-            raise StartingError(message)
+        self._sequencer.check_accepting()
         self._shared.disk.check()
-        return await self._sequencer.append(entries)
+        return self._sequencer, self._idempotency
 
     async def wait_published(self, size: int, timeout_s: float) -> Published | None:
         """The first checkpoint served that covers size; None on time-out or at shut-down."""
@@ -181,7 +203,12 @@ class Log:
 
     async def find_leaf(self, leaf_hash: bytes) -> int:
         """An index at which the leaf hash stands; NotFoundError when there is none."""
-        return await self._read(lambda reader, size: reader.find(leaf_hash, size))
+        try:
+            return await self._read(lambda reader, size: reader.find(leaf_hash, size))
+        except StoreError:
+            if self._sequencer is not None:
+                self._sequencer.suspect_index()
+            raise
 
     async def checkpoint_at(self, size: int) -> bytes:
         """The note of the stored published checkpoint of exactly that size, or NotFoundError."""
@@ -243,6 +270,7 @@ class Log:
             or opened.checkpoints is None
             or opened.newest is None
             or opened.edge is None
+            or opened.head_edge is None
             or opened.signer is None
             or opened.published is None
         ):
@@ -254,7 +282,7 @@ class Log:
             checkpoints=opened.checkpoints,
             signer=opened.signer,
             clock=shared.clock,
-            edge=opened.edge,
+            edge=opened.head_edge,
             head=opened.head,
         )
         self._publisher = Publisher(
@@ -265,42 +293,38 @@ class Log:
             executor=self._threads,
             on_fatal=self._break,
         )
+        log_time = LogTime(
+            shared.clock,
+            opened.newest.t,
+            shared.config.clock_wait_s,
+            shared.config.clock_jump_s,
+        )
+        id_keys = IdKeys(
+            self._id_keys,
+            save=partial(shared.save_id_key, self.row.name),
+            drop=partial(shared.drop_id_keys, self.row.name),
+        )
         sequencer = Sequencer(
             store=opened.store,
             edge=opened.edge,
-            log_time=LogTime(
-                shared.clock,
-                opened.newest.t,
-                shared.config.clock_wait_s,
-                shared.config.clock_jump_s,
-            ),
+            log_time=log_time,
             budget=shared.budget,
             config=shared.config,
+            id_keys=id_keys,
             writer=self._threads,
             on_commit=self._publisher.committed,
             on_fatal=self._break,
         )
         self._sequencer = sequencer
+        self._idempotency = Idempotency(
+            store=opened.store,
+            sequencer=sequencer,
+            id_keys=id_keys,
+            budget=shared.budget,
+            readers=shared.readers,
+            now_s=lambda: max(shared.clock.wall_ms() // 1000, log_time.newest_t),
+        )
         self._reader = LogReader(self.row.name, opened.store, lambda: sequencer.edge, shared.cache)
-
-    async def _index_then_sequence(self, sequencer: Sequencer) -> None:
-        try:
-            await self._catch_up(self._opened.store, sequencer.edge.size)
-        except StoreError as error:
-            self._break(f"the index cannot be brought up to date ({error}): restart the server")
-            return
-        self._indexed = True
-        await sequencer.run()
-
-    async def _catch_up(self, store: Store | None, size: int) -> None:
-        """Index what a crash left out, or all when the index had to be dropped."""
-        if store is None:
-            return
-        loop = asyncio.get_running_loop()
-        while (mark := store.indexed_size()) < size and not self._stopping:
-            await loop.run_in_executor(
-                self._threads, _index_chunk, store, mark, min(mark + INDEX_CHUNK, size)
-            )
 
     async def _read(self, read: Callable[[LogReader, int], Answer]) -> Answer:
         """Run a blocking read in a reader thread, with the size that is published now."""
@@ -334,7 +358,3 @@ class Log:
 
     def _say(self, reason: str) -> None:
         _logger.error("log is read-only", log=self.row.name, reason=reason)
-
-
-def _index_chunk(store: Store, start: int, end: int) -> None:
-    store.index_leaves(start, [leaf_hash(leaf) for leaf in store.read_leaves(start, end)])

@@ -2,7 +2,8 @@
 
 While one batch becomes durable the next one gathers; a lone append goes at once. An append that
 was queued is committed whether or not its client still waits. Any storage error stops the log
-for good (fail-stop): what it left behind is for start-up to find out.
+for good (fail-stop): what it left behind is for start-up to find out. The index is derived: when
+it fails it is built again before the next commit, and nothing else happens.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import structlog
 
 from tlog.budget import QueueBudget
 from tlog.clock import LogTime
@@ -23,15 +26,20 @@ from tlog.errors import (
     FatalLogError,
     OutcomeUnknownError,
     ReadOnlyError,
+    StartingError,
     StoppingError,
     StoreError,
 )
+from tlog.ids import EntryId, IdKeys, WeekKey, make_id_row, week_of
 from tlog.store.base import Batch, Store
-from tlog.store.commit_record import CommitRecord
+from tlog.store.commit_record import CommitRecord, IdRow
 from tlog.tree import RightEdge
 from tlog_proofs import MAX_ENTRY_BYTES, leaf_hash
 
 CLOCK_POLL_S = 0.05
+# Whole batches are indexed at once: at least so many entries, 16 MiB of them at most.
+INDEX_CHUNK = 256
+_logger = structlog.get_logger("tlog.sequencer")
 # Beside its bytes a waiting entry costs objects; counted so that empty entries are bounded too.
 ENTRY_OVERHEAD_BYTES = 256
 
@@ -52,6 +60,7 @@ class Appended:
 @dataclass(frozen=True, slots=True)
 class _Submission:
     entries: tuple[bytes, ...]
+    ids: tuple[EntryId | None, ...]  # parallel to entries, or empty
     entry_bytes: int
     queued_bytes: int
     done: asyncio.Future[Appended]
@@ -72,6 +81,7 @@ class Sequencer:
         log_time: LogTime,
         budget: QueueBudget,
         config: Config,
+        id_keys: IdKeys,
         writer: Executor,
         on_commit: Callable[[CommitRecord], None],
         on_fatal: Callable[[str], None],
@@ -82,6 +92,7 @@ class Sequencer:
         self._log_time = log_time
         self._budget = budget
         self._config = config
+        self._id_keys = id_keys
         self._writer = writer
         self._on_commit = on_commit
         self._on_fatal = on_fatal
@@ -89,6 +100,19 @@ class Sequencer:
         self._wake = asyncio.Event()
         self._stopping = False
         self._fatal: str | None = None
+        self._index_behind = store.indexed_size() < edge.size
+        self._index_suspect = False
+        self.index_build = 0  # counts how often the index fell behind and had to be built
+
+    @property
+    def indexed(self) -> bool:
+        """Whether the index holds everything; no entries are taken while it does not."""
+        return not self._index_behind
+
+    def suspect_index(self) -> None:
+        """A read found the index damaged: begin it anew before the next commit."""
+        self._index_suspect = True
+        self._fall_behind()
 
     @property
     def refusal(self) -> str | None:
@@ -106,15 +130,30 @@ class Sequencer:
             self._refuse_queue(reason)
             self._wake.set()
 
-    async def append(self, entries: Sequence[bytes]) -> Appended:
+    def check_accepting(self) -> None:
+        """Raise the SubmissionError that an append would get now, if any."""
+        if self._stopping:
+            message = "the server is shutting down"
+            raise StoppingError(message)
+        refusal = self.refusal
+        if refusal is not None:
+            raise ReadOnlyError(refusal)
+        if self._index_behind:
+            message = "the log is starting: its index is being brought up to date"
+            raise StartingError(message)
+
+    async def append(
+        self, entries: Sequence[bytes], ids: Sequence[EntryId | None] = ()
+    ) -> Appended:
         """Queue entries, all or none in one batch, and wait until they are durable.
 
-        Cancelling the wait does not take them back.
+        Cancelling the wait does not take them back. ids is parallel to entries, or empty; that no
+        id stands in the log or in the queue already is the caller's to know (tlog.idempotency).
 
         Raises:
             SubmissionError: not taken, or OutcomeUnknownError: taken, and the commit failed.
         """
-        submission = self._submission(entries)
+        submission = self._submission(entries, ids)
         self._budget.take(submission.queued_bytes)
         self._queue.append(submission)
         self._wake.set()
@@ -123,7 +162,9 @@ class Sequencer:
     async def run(self) -> None:
         """Commit what is queued until `stop` was called and the queue is empty, or a failure."""
         while self._fatal is None:
-            if self._queue:
+            if self._index_behind and not self._stopping:
+                await self._index_missing()
+            elif self._queue:
                 await self._commit_next()
             elif self._stopping:
                 return
@@ -136,13 +177,8 @@ class Sequencer:
         self._stopping = True
         self._wake.set()
 
-    def _submission(self, entries: Sequence[bytes]) -> _Submission:
-        if self._stopping:
-            message = "the server is shutting down"
-            raise StoppingError(message)
-        refusal = self.refusal
-        if refusal is not None:
-            raise ReadOnlyError(refusal)
+    def _submission(self, entries: Sequence[bytes], ids: Sequence[EntryId | None]) -> _Submission:
+        self.check_accepting()
         if not entries:
             message = "a batch needs at least one entry"
             raise EmptyBatchError(message)
@@ -161,6 +197,7 @@ class Sequencer:
             raise BatchTooLargeError(message)
         return _Submission(
             entries=tuple(entries),
+            ids=tuple(ids),
             entry_bytes=entry_bytes,
             queued_bytes=entry_bytes + ENTRY_OVERHEAD_BYTES * len(entries),
             done=asyncio.get_running_loop().create_future(),
@@ -172,11 +209,11 @@ class Sequencer:
         if t is None:
             return
         batch_of = self._take()
-        entries = [entry for submission in batch_of for entry in submission.entries]
         try:
+            key = await self._key_of(batch_of, t)
             loop = asyncio.get_running_loop()
-            edge, batch = await loop.run_in_executor(
-                self._writer, self._write, self.edge, entries, t
+            edge, batch, indexed = await loop.run_in_executor(
+                self._writer, self._write, self.edge, batch_of, t, key
             )
         except StoreError as error:
             self._break(batch_of, f"a commit failed ({error}): restart the server")
@@ -186,6 +223,8 @@ class Sequencer:
             self._break(batch_of, "a commit was interrupted: restart the server")
             raise
         self.edge = edge
+        if not indexed:
+            self._fall_behind()
         self._log_time.stamped(t)
         self._on_commit(batch.record)
         index = batch.record.first_index
@@ -221,15 +260,61 @@ class Sequencer:
             taken.append(self._queue.popleft())
         return taken
 
-    def _write(self, edge: RightEdge, entries: list[bytes], t: int) -> tuple[RightEdge, Batch]:
-        """Hash, extend and commit; runs in the writer thread."""
+    async def _key_of(self, batch_of: list[_Submission], t: int) -> WeekKey | None:
+        """The key for the ids of a batch, durable; None for a batch without ids."""
+        if any(submission.ids for submission in batch_of):
+            return await self._id_keys.of_week(week_of(t), self.edge.size)
+        return None
+
+    def _write(
+        self, edge: RightEdge, batch_of: list[_Submission], t: int, key: WeekKey | None
+    ) -> tuple[RightEdge, Batch, bool]:
+        """Hash, extend, commit and index; whether the index took it. Runs in the writer thread."""
+        entries = [entry for submission in batch_of for entry in submission.entries]
         leaf_hashes = [leaf_hash(entry) for entry in entries]
         extended, tiles = edge.extend(leaf_hashes)
         record = CommitRecord(edge.size, extended.size, extended.root, t)
+        if key is not None:
+            ids = _id_rows(batch_of, edge.size, key)
+            record = replace(record, key_week=key.week, ids=ids)
         batch = Batch(record=record, leaves=entries, leaf_hashes=leaf_hashes, tiles=tiles)
         self._store.commit(batch)
-        self._store.index_leaves(edge.size, leaf_hashes)
-        return extended, batch
+        try:
+            self._store.index(batch)
+        except StoreError as error:
+            _logger.warning("the index failed and is built again", reason=str(error))
+            return extended, batch, False
+        return extended, batch, True
+
+    def _fall_behind(self) -> None:
+        self._index_behind = True
+        self.index_build += 1
+        self._wake.set()
+
+    async def _index_missing(self) -> None:
+        """Bring the index up to the log, or nearer; begin it anew when it is damaged."""
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._writer, self._index_chunk)
+        except StoreError as error:
+            reason = f"the index cannot be built ({error}): restart the server"
+            self.fail(reason)
+            self._on_fatal(reason)
+            return
+        self._index_behind = self._store.indexed_size() < self.edge.size
+
+    def _index_chunk(self) -> None:
+        """The next entries of the index; runs in the writer thread."""
+        try:
+            if self._index_suspect:
+                self._index_suspect = False
+                self._store.drop_index()
+            self._store.index_missing(INDEX_CHUNK)
+        except StoreError as error:
+            if self._store.indexed_size() == 0:
+                raise
+            _logger.warning("the index is damaged and is built again", reason=str(error))
+            self._store.drop_index()
 
     def _break(self, batch_of: list[_Submission], reason: str) -> None:
         """Fail-stop: the batch's outcome is open, what waits behind it was not written."""
@@ -255,3 +340,16 @@ class Sequencer:
             submission.done.set_exception(outcome)
             # A client that left must not turn a refusal into a warning about a lost exception.
             submission.done.exception()
+
+
+def _id_rows(batch_of: list[_Submission], first_index: int, key: WeekKey) -> tuple[IdRow, ...]:
+    """The rows of the commit record for all ids of a batch."""
+    rows = []
+    index = first_index
+    for submission in batch_of:
+        for offset, entry_id in enumerate(submission.ids):
+            if entry_id is not None:
+                entry = submission.entries[offset]
+                rows.append(make_id_row(key, index + offset, entry_id, entry))
+        index += len(submission.entries)
+    return tuple(rows)

@@ -34,12 +34,18 @@ def read_key(path: Path) -> Ed25519Signer:
     except OSError as error:
         message = f"the log key {path.name} cannot be opened: {error.strerror}"
         raise DataDirectoryError(message) from error
-    with os.fdopen(descriptor, "rb") as file:
-        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-        if mode & 0o077:
-            message = f"the log key {path.name} has mode {mode:04o}, expected 0600"
+    try:
+        status = os.fstat(descriptor)
+        mode = stat.S_IMODE(status.st_mode)
+        if not stat.S_ISREG(status.st_mode) or mode & 0o077:
+            message = f"the log key {path.name} has mode {mode:04o}, expected a file of mode 0600"
             raise DataDirectoryError(message)
-        data = file.read(MAX_KEY_BYTES + 1)
+        data = os.read(descriptor, MAX_KEY_BYTES + 1)
+    except OSError as error:
+        message = f"the log key {path.name} cannot be read: {error.strerror}"
+        raise DataDirectoryError(message) from error
+    finally:
+        os.close(descriptor)
     if len(data) > MAX_KEY_BYTES or not data.endswith(b"\n"):
         message = f"the log key {path.name} is not one line"
         raise DataDirectoryError(message)

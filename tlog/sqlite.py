@@ -1,7 +1,7 @@
 """SQLite as tlog uses it: never created by accident, synced in full, every row with a digest.
 
 SQLite has no page checksums: so each row carries the SHA-256 of the deterministic CBOR of
-`[table, column, ...]` in its last column, and is checked at every read (spec/control-db.md).
+`[table, column, ...]` in its last column, and is checked at every read (spec/data-directory.md).
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA secure_delete = ON")
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except BaseException:
         connection.close()
@@ -68,7 +69,10 @@ def wrapping(name: str) -> Iterator[None]:
     """Turn SQLite's and the file system's errors into StoreError, naming the database."""
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except OSError as error:
+        message = f"{name}: {error.strerror or error}"
+        raise StoreError(message) from error
+    except sqlite3.Error as error:
         message = f"{name}: {error}"
         raise StoreError(message) from error
 

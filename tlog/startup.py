@@ -12,24 +12,21 @@ from pathlib import Path
 
 from tlog.checkpoints import CheckpointStore, Published
 from tlog.control import LogRow
-from tlog.errors import DataDirectoryError, FatalLogError, StoreError
+from tlog.errors import FatalLogError, ServerError
 from tlog.heads import HeadStore
 from tlog.signer import read_key
 from tlog.store.base import Store
 from tlog.store.commit_record import CommitRecord
+from tlog.store.keys import month_after, month_of, start_of_month
 from tlog.tree import RightEdge, load_right_edge
 from tlog_proofs import (
     MAX_SIZE,
-    TILE_HEIGHT,
-    TILE_WIDTH,
     Ed25519Signer,
     SignedCheckpoint,
     TlogError,
     open_checkpoint,
     parse_genesis,
     parse_vkey,
-    subtree_root_in_tile,
-    tree_root,
 )
 
 OpenStore = Callable[[Path], Store]
@@ -44,6 +41,7 @@ class OpenedLog:
     published: Published | None
     newest: CommitRecord | None
     edge: RightEdge | None
+    head_edge: RightEdge | None  # of the tree at the stored head's size
     signer: Ed25519Signer | None
     head: bytes | None
     refusal: str | None
@@ -55,8 +53,10 @@ class _Parts:
 
     store: Store | None = None
     checkpoints: CheckpointStore | None = None
+    published: Published | None = None
     newest: CommitRecord | None = None
     edge: RightEdge | None = None
+    head_edge: RightEdge | None = None
     signer: Ed25519Signer | None = None
     head: bytes | None = None
 
@@ -70,14 +70,17 @@ def open_log(row: LogRow, directory: Path, heads: HeadStore, open_store: OpenSto
     try:
         _open_parts(parts, row, directory, heads, open_store)
         refusal = None
-    except (StoreError, FatalLogError, DataDirectoryError) as error:
+    except ServerError as error:
         refusal = str(error)
+    except OSError as error:
+        refusal = f"opening the log: {error.strerror}"
     return OpenedLog(
         store=parts.store,
         checkpoints=parts.checkpoints,
-        published=_readable(parts),
+        published=parts.published,
         newest=parts.newest,
         edge=parts.edge,
+        head_edge=parts.head_edge,
         signer=parts.signer,
         head=parts.head,
         refusal=refusal,
@@ -87,11 +90,12 @@ def open_log(row: LogRow, directory: Path, heads: HeadStore, open_store: OpenSto
 def _open_parts(
     parts: _Parts, row: LogRow, directory: Path, heads: HeadStore, open_store: OpenStore
 ) -> None:
+    # First what reading needs: a log without its head or key stays readable.
     parts.checkpoints = CheckpointStore(directory / "checkpoints.db")
-    parts.head = heads.fetch(row.origin)
     parts.store = open_store(directory)
     parts.newest = parts.store.newest_commit()
     parts.edge = load_right_edge(parts.store, parts.newest.size)
+    parts.published = parts.checkpoints.newest(parts.newest.size)
     if parts.edge.root != parts.newest.root:
         message = (
             f"the stored tree of size {parts.newest.size} has the root {parts.edge.root.hex()}, "
@@ -100,8 +104,10 @@ def _open_parts(
         raise FatalLogError(message)
     parts.signer = read_key(directory / "key")
     _check_key(parts.store, row, parts.signer)
-    _check_head(parts.store, parts.edge, row, parts.head)
+    parts.head = heads.fetch(row.origin)
+    parts.head_edge = _check_head(parts.store, parts.edge, row, parts.head)
     _check_checkpoints(parts.checkpoints, open_head(row, parts.head))
+    _check_months(parts.store, parts.newest)
 
 
 def _check_key(store: Store, row: LogRow, signer: Ed25519Signer) -> None:
@@ -145,8 +151,12 @@ def open_head(row: LogRow, head: bytes | None) -> SignedCheckpoint:
         raise FatalLogError(message) from error
 
 
-def _check_head(store: Store, edge: RightEdge, row: LogRow, stored: bytes | None) -> None:
-    """The tree holds the head: at least as large, and with that root at its size."""
+def _check_head(store: Store, edge: RightEdge, row: LogRow, stored: bytes | None) -> RightEdge:
+    """The tree holds the head: at least as large, and with that root at its size.
+
+    Returns the right edge at the head's size: what was committed after it was never signed, and
+    is hashed from its entries before it is.
+    """
     head = open_head(row, stored)
     if head.size > edge.size:
         message = (
@@ -154,13 +164,14 @@ def _check_head(store: Store, edge: RightEdge, row: LogRow, stored: bytes | None
             "the database is an older copy; bring the newest one back"
         )
         raise FatalLogError(message)
-    root = edge.root if head.size == edge.size else root_at(store, edge, head.size)
-    if root != head.root:
+    head_edge = edge if head.size == edge.size else load_right_edge(store, head.size)
+    if head_edge.root != head.root:
         message = (
-            f"at size {head.size} the database has the root {root.hex()}, "
+            f"at size {head.size} the database has the root {head_edge.root.hex()}, "
             f"the signed head says {head.root.hex()}: the database holds another history"
         )
         raise FatalLogError(message)
+    return head_edge
 
 
 def _check_checkpoints(checkpoints: CheckpointStore, head: SignedCheckpoint) -> None:
@@ -180,26 +191,36 @@ def _check_checkpoints(checkpoints: CheckpointStore, head: SignedCheckpoint) -> 
         raise FatalLogError(message)
 
 
-def root_at(store: Store, edge: RightEdge, size: int) -> bytes:
-    """The root of the first `size` entries, size <= edge.size, from stored tiles and the edge."""
+def _check_months(store: Store, newest: CommitRecord) -> None:
+    """Every month in which something was committed has its database of bodies.
 
-    def read_subtree(start: int, end: int) -> bytes:
-        level, height = divmod((end - start).bit_length() - 1, TILE_HEIGHT)
-        index, offset = divmod(start >> (TILE_HEIGHT * level), TILE_WIDTH)
-        tile = edge.partial_tile(level, index) or store.read_tile(level, index)
-        if tile is None:
-            message = f"tile {level}/{index} is missing"
-            raise StoreError(message)
-        return subtree_root_in_tile(tile, offset, 1 << height)
+    Cost: a look at the directory; a binary search over the commits for each gap in the months.
+    """
+    there = set(store.months())
+    month = month_of(store.commit_of(0).t)
+    while month <= month_of(newest.t):
+        if month not in there:
+            first = _first_since(store, newest.size, start_of_month(month))
+            committed = month_of(first.t)
+            if committed == month:
+                message = (
+                    f"bodies/{month} is missing, but entries from {first.first_index} on were "
+                    "committed in that month: bring the newest copy of that directory back"
+                )
+                raise FatalLogError(message)
+            month = max(committed, month_after(month))
+        else:
+            month = month_after(month)
 
-    return tree_root(size, read_subtree)
 
-
-def _readable(parts: _Parts) -> Published | None:
-    """The newest stored checkpoint that is not above what the store holds."""
-    if parts.checkpoints is None or parts.newest is None:
-        return None
-    try:
-        return parts.checkpoints.newest(parts.newest.size)
-    except StoreError:
-        return None
+def _first_since(store: Store, size: int, t: int) -> CommitRecord:
+    """The first commit whose t is not below t, which is at most the newest commit's."""
+    low, high = 0, size - 1  # the entry that decides lies in [low, high]
+    while low < high:
+        middle = (low + high) // 2
+        record = store.commit_of(middle)
+        if record.t < t:
+            low = record.size
+        else:
+            high = record.first_index
+    return store.commit_of(low)

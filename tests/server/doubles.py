@@ -14,6 +14,8 @@ from tlog.checkpoints import CheckpointStore, Published
 from tlog.clock import LogTime
 from tlog.config import Config
 from tlog.errors import HeadConflictError, StoreError
+from tlog.idempotency import Idempotency
+from tlog.ids import IdKeys, WeekKey
 from tlog.publisher import HeadWriter, Publisher
 from tlog.sequencer import Sequencer
 from tlog.store.base import Batch
@@ -76,6 +78,21 @@ class GatedStore(MemoryStore):
         self.entered = threading.Event()
         self.fault = ""
         self.batches: list[int] = []
+        self.index_faults = 0  # so many writes of the index will fail
+
+    def index(self, batch: Batch) -> None:
+        self._fail_index()
+        super().index(batch)
+
+    def index_missing(self, entries: int) -> None:
+        self._fail_index()
+        super().index_missing(entries)
+
+    def _fail_index(self) -> None:
+        if self.index_faults:
+            self.index_faults -= 1
+            message = "fault in the index"
+            raise StoreError(message)
 
     def write_log(self, batch: Batch) -> None:
         self.entered.set()
@@ -92,6 +109,19 @@ class GatedStore(MemoryStore):
             raise StoreError(message)
 
 
+class StoredKeys:
+    """The keys of ids as control.db would hold them."""
+
+    def __init__(self) -> None:
+        self.keys: dict[int, WeekKey] = {}
+
+    async def save(self, key: WeekKey) -> None:
+        self.keys[key.week] = key
+
+    async def drop(self, before_week: int) -> None:
+        self.keys = {week: key for week, key in self.keys.items() if week >= before_week}
+
+
 class RunningLog:
     """A sequencer and a publisher on doubles, wired as in tlog.log."""
 
@@ -106,8 +136,10 @@ class RunningLog:
         self.threads = ThreadPoolExecutor(2)
         edge, _ = EMPTY_EDGE.extend([leaf_hash(b"genesis")])
         record = CommitRecord(0, 1, edge.root, START_S)
-        self.store.commit(Batch(record, [b"genesis"], [leaf_hash(b"genesis")]))
-        self.store.index_leaves(0, [leaf_hash(b"genesis")])
+        genesis = Batch(record, [b"genesis"], [leaf_hash(b"genesis")])
+        self.store.create_month(START_S)
+        self.store.commit(genesis)
+        self.store.index(genesis)
         self.writer = HeadWriter(
             store=self.store,
             heads=self.heads,
@@ -126,17 +158,30 @@ class RunningLog:
             executor=self.threads,
             on_fatal=self.on_fatal,
         )
+        self.keys = StoredKeys()
+        id_keys = IdKeys((), self.keys.save, self.keys.drop)
+        log_time = LogTime(self.clock, START_S, config.clock_wait_s, config.clock_jump_s)
         self.sequencer = Sequencer(
             store=self.store,
             edge=edge,
-            log_time=LogTime(self.clock, START_S, config.clock_wait_s, config.clock_jump_s),
+            log_time=log_time,
             budget=self.budget,
             config=config,
+            id_keys=id_keys,
             writer=self.threads,
             on_commit=self.publisher.committed,
             on_fatal=self.on_fatal,
         )
         self.store.batches.clear()
+        self.store.entered.clear()
+        self.idempotency = Idempotency(
+            store=self.store,
+            sequencer=self.sequencer,
+            id_keys=id_keys,
+            budget=self.budget,
+            readers=self.threads,
+            now_s=lambda: max(self.clock.wall_s, log_time.newest_t),
+        )
 
     def on_fatal(self, reason: str) -> None:
         self.reasons.append(reason)

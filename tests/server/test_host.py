@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -221,9 +222,10 @@ async def test_origins_are_compared_by_their_bytes(tmp_path: Path) -> None:
         assert len(host.logs) == 3
 
 
+@pytest.mark.parametrize("another_origin", [False, True], ids=["same origin", "another"])
 @pytest.mark.parametrize("step", ["key", "store", "checkpoints", "head", "row"])
 async def test_a_creation_that_was_interrupted_leaves_no_log_and_can_be_done_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, *, another_origin: bool
 ) -> None:
     """The row of control.db alone makes a log exist; leavings before it are removed."""
     targets = {
@@ -244,22 +246,49 @@ async def test_a_creation_that_was_interrupted_leaves_no_log_and_can_be_done_aga
             with pytest.raises((OSError, Exception), match="power cut"):
                 await host.create_log(NewLog("a", ORIGIN))
         assert list(host.logs) == []
-        assert (tmp_path / "logs" / "a").exists()
+        left = tmp_path / "logs" / ("a" if step == "row" else "a.new")
+        assert left.exists()
     async with open_host(tmp_path) as host:
         assert list(host.logs) == []
+        if another_origin:
+            facts = await host.create_log(NewLog("a", "log.example/another"))
+            assert (facts.size, facts.state) == (1, "ready")
+            assert [path.name for path in (tmp_path / "logs").iterdir()] == ["a"]
+            await host.create_log(NewLog("b", ORIGIN))
+            return
         facts = await host.create_log(NewLog("a", ORIGIN))
         assert (facts.size, facts.state) == (1, "ready")
 
 
-async def test_leavings_never_take_the_head_of_a_log_that_lived(tmp_path: Path) -> None:
-    """A head above size 1, or of another key, is not removed: its origin stays taken."""
-    await filled(tmp_path, 3)
-    with sqlite3.connect(tmp_path / "control.db") as control:
+@pytest.mark.parametrize("origin", [ORIGIN, "log.example/another"])
+@pytest.mark.parametrize("state", ["whole", "database of size 1", "cannot be opened"])
+async def test_a_log_that_lived_is_never_taken_for_a_leaving(
+    tmp_path: Path, origin: str, state: str
+) -> None:
+    """Its row lost, by an older control.db say: no creation touches its entries, key or head."""
+    data_dir = tmp_path / "data"
+    await filled(data_dir, 0)
+    shutil.copytree(data_dir, tmp_path / "size 1")
+    await filled(data_dir, 3)
+    log_dir = data_dir / "logs" / "a"
+    if state == "database of size 1":
+        shutil.rmtree(log_dir)
+        shutil.copytree(tmp_path / "size 1" / "logs" / "a", log_dir)
+    elif state == "cannot be opened":
+        (log_dir / "log" / "CURRENT").unlink()
+    with sqlite3.connect(data_dir / "control.db") as control:
         control.execute("DELETE FROM logs")
     control.close()
-    async with open_host(tmp_path) as host:
+    before = {path.name for path in log_dir.rglob("*")} - {"LOG", "LOG.old"}
+    heads = {path.name: path.read_bytes() for path in (data_dir / "heads").iterdir()}
+    async with open_host(data_dir) as host:
+        with pytest.raises(AlreadyExistsError, match=r"logs/a (is kept|holds a log that lived)"):
+            await host.create_log(NewLog("a", origin))
         with pytest.raises(AlreadyExistsError, match="existed"):
-            await host.create_log(NewLog("a", ORIGIN))
+            await host.create_log(NewLog("b", ORIGIN))
+    assert (log_dir / "key").exists()
+    assert {path.name for path in (log_dir / "log").iterdir()} & before
+    assert {path.name: path.read_bytes() for path in (data_dir / "heads").iterdir()} == heads
 
 
 async def test_an_event_log_takes_no_raw_entries(tmp_path: Path) -> None:
@@ -290,8 +319,18 @@ async def test_opening_and_closing_leveldbs_own_lock_does_not_let_a_second_proce
     async with open_host(tmp_path) as host:
         await host.create_log(NewLog("a", ORIGIN))
         (tmp_path / "logs" / "a" / "log" / "LOCK").read_bytes()
-        with pytest.raises(LockHeldError):
-            Host.open(Config(data_dir=tmp_path), LevelDBStore)
+        # In another process: fcntl locks never hold against one's own.
+        script = (
+            "import plyvel, sys; from pathlib import Path; from tlog.config import Config;"
+            "from tlog.host import Host; from tlog.store.leveldb import LevelDBStore;"
+            "plyvel.DB(sys.argv[1] + '/logs/a/log').close();"  # LevelDB alone lets it in
+            "Host.open(Config(data_dir=Path(sys.argv[1])), LevelDBStore)"
+        )
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", script, str(tmp_path)), stderr=asyncio.subprocess.PIPE
+        )
+        _, errors = await process.communicate()
+        assert b"LockHeldError" in errors
 
 
 def test_a_directory_that_is_none_is_refused_and_names_init(tmp_path: Path) -> None:
@@ -311,6 +350,68 @@ def test_init_takes_an_empty_or_absent_directory_only(tmp_path: Path) -> None:
     with pytest.raises(DataDirectoryError, match=r"control\.db"):
         init_directory(tmp_path / "absent" / "deep")
     assert (tmp_path / "absent" / "deep").stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_data_directory_may_be_moved(tmp_path: Path) -> None:
+    """Heads inside DIR are found wherever DIR is."""
+    await filled(tmp_path / "data", 3)
+    (tmp_path / "data").rename(tmp_path / "moved")
+    async with open_host(tmp_path / "moved") as host:
+        assert host.log("a").state == "ready"
+        await host.log("a").append([b"x"])
+
+
+async def test_two_first_uses_at_once_never_replace_each_others_work(tmp_path: Path) -> None:
+    """Whoever comes second to an absent directory is refused under the lock, or waits for it."""
+    outcomes = await asyncio.gather(
+        *(asyncio.to_thread(init_directory, tmp_path / "data") for _ in range(8)),
+        return_exceptions=True,
+    )
+    made = [outcome for outcome in outcomes if outcome is None]
+    assert len(made) == 1
+    assert all(isinstance(o, DataDirectoryError) for o in outcomes if o is not None)
+    async with open_host(tmp_path / "data"):
+        pass
+
+
+async def test_no_more_logs_than_the_bound_even_at_once(tmp_path: Path) -> None:
+    """The bound of open logs holds for creations that overlap."""
+    config = Config(data_dir=tmp_path, disk_reserve_bytes=0, open_logs=2)
+    async with open_host(tmp_path, config=config) as host:
+        outcomes = await asyncio.gather(
+            *(host.create_log(NewLog(f"l{n}", f"log.example/{n}")) for n in range(5)),
+            return_exceptions=True,
+        )
+        assert sum(isinstance(outcome, UsageError) for outcome in outcomes) == 3
+        assert len(host.logs) == 2
+
+
+async def test_shut_down_waits_for_a_creation_under_way(tmp_path: Path) -> None:
+    """A log that is being made when the end begins is closed with the others."""
+    async with open_host(tmp_path) as host:
+        creating = asyncio.create_task(host.create_log(NewLog("a", ORIGIN)))
+        await asyncio.sleep(0)
+    facts = await creating
+    assert facts.state in {"ready", "stopping"}
+    async with open_host(tmp_path) as host:
+        assert host.log("a").state == "ready"
+
+
+async def test_a_host_that_only_looks_signs_nothing(tmp_path: Path) -> None:
+    """publish=False: what is committed and unsigned stays so, and everything can be read."""
+    config = Config(data_dir=tmp_path, disk_reserve_bytes=0, publish_interval_s=3600)
+    async with open_host(tmp_path, config=config) as host:
+        await host.create_log(NewLog("a", ORIGIN))
+        host.log("a").halt()
+        await host.log("a").append([b"committed"])
+    host = Host.open(config, LevelDBStore)
+    await host.start(publish=False)
+    await asyncio.sleep(0.05)
+    assert (host.log("a").state, host.log("a").published.size) == ("stopped", 1)
+    assert not host.accepting
+    assert leaf_hash(await host.log("a").read_entry(0)) == host.log("a").published.root
+    await host.stop()
+    host.release()
 
 
 async def test_heads_may_lie_elsewhere_and_are_found_again(tmp_path: Path) -> None:
@@ -393,7 +494,7 @@ async def test_an_index_that_was_deleted_is_rebuilt_before_the_first_append(
         assert await log.read_entry(7) == b"entry 7"
         await until(lambda: log.state == "ready")
         assert await log.find_leaf(leaf_hash(b"entry 7")) == 7
-        assert (await log.append([b"x"])).first_index == 501
+        assert (await log.append([b"x"])).first_new == 501
 
 
 async def test_after_shut_down_began_nothing_is_taken(tmp_path: Path) -> None:

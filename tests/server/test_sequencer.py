@@ -16,6 +16,7 @@ from tlog.errors import (
     OutcomeUnknownError,
     QueueFullError,
     ReadOnlyError,
+    StartingError,
     StoppingError,
 )
 from tlog.sequencer import ENTRY_OVERHEAD_BYTES, Appended
@@ -245,3 +246,42 @@ async def test_a_confirmed_clock_behind_stamps_no_lower_time(tmp_path: Path) -> 
         log.clock.boot += 60
         await log.sequencer.append([b"two"])
         assert log.store.newest_commit().t == newest + 10
+
+
+async def test_a_clock_that_jumps_between_start_and_first_append_is_noticed(tmp_path: Path) -> None:
+    """The time that passes is measured from the start on, not only from the first batch on."""
+    async with running_log(tmp_path) as log:
+        log.clock.wall_s += 10 * 365 * 24 * 3600
+        log.clock.boot += 5
+        with pytest.raises(ReadOnlyError, match="jumped"):
+            await log.sequencer.append([b"one"])
+        assert log.store.newest_commit().size == 1
+
+
+async def test_a_failing_index_takes_nothing_back_and_is_built_again(tmp_path: Path) -> None:
+    """What is durable is acknowledged; the index is rebuilt before the next commit."""
+    async with running_log(tmp_path) as log:
+        log.store.index_faults = 1
+        appended = await log.sequencer.append([b"one"])
+        assert appended.first_index == 1
+        await until(lambda: log.sequencer.indexed)
+        assert (await log.sequencer.append([b"two"])).first_index == 2
+        assert log.store.find_leaf(leaf_hash(b"one"), 3) == 1
+        assert log.reasons == []
+        log.sequencer.suspect_index()
+        assert not log.sequencer.indexed
+        with pytest.raises(StartingError):
+            await log.sequencer.append([b"three"])
+        await until(lambda: log.sequencer.indexed)
+        assert log.store.find_leaf(leaf_hash(b"two"), 3) == 2
+
+
+async def test_an_index_that_cannot_be_built_stops_the_log(tmp_path: Path) -> None:
+    """Begun anew and failing again: nothing is appended without an index of ids."""
+    async with running_log(tmp_path) as log:
+        log.store.index_faults = 1000
+        await log.sequencer.append([b"one"])
+        await until(lambda: bool(log.reasons))
+        assert "index cannot be built" in log.reasons[0]
+        with pytest.raises(ReadOnlyError):
+            await log.sequencer.append([b"two"])

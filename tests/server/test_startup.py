@@ -7,14 +7,17 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import plyvel
 import pytest
 
 from tests.server.doubles import START_S, FakeClock
 from tests.server.hosts import ORIGIN, filled, open_host
-from tlog.creation import NewLog
+from tlog.config import Config
+from tlog.creation import NewLog, init_directory
 from tlog.errors import NotPublishedError, ReadOnlyError, StoreError
 from tlog.publisher import sign_head
 from tlog.signer import read_key, write_key
+from tlog.store.keys import LEAF, log_key
 from tlog_proofs import Ed25519Signer
 
 
@@ -103,6 +106,23 @@ def lose_log(data_dir: Path) -> None:
     shutil.rmtree(data_dir / "logs" / "a" / "log")
 
 
+def lose_heads_directory(data_dir: Path) -> None:
+    """The disk of the head store is not mounted."""
+    (data_dir / "heads").rename(data_dir / "elsewhere")
+
+
+def key_is_a_directory(data_dir: Path) -> None:
+    """Something else stands where the key should."""
+    lose_key(data_dir)
+    (data_dir / "logs" / "a" / "key").mkdir(mode=0o700)
+
+
+def damage_bodies(data_dir: Path) -> None:
+    """The newest month of bodies cannot be opened."""
+    month = next((data_dir / "logs" / "a" / "bodies").iterdir())
+    (month / "CURRENT").write_bytes(b"garbage\n")
+
+
 STATES: list[tuple[Callable[[Path], None], str]] = [
     (lose_head, "the head store has no head of this log"),
     (damage_head, "the stored head is not one of this log"),
@@ -112,16 +132,19 @@ STATES: list[tuple[Callable[[Path], None], str]] = [
     (older_database, "the database has 6 entries, but a head of size 11 was signed"),
     (older_log_only, "the database has 6 entries, but a head of size 11 was signed"),
     (another_key, "which is not in the genesis"),
-    (open_key, "has mode 0640, expected 0600"),
+    (open_key, "has mode 0640, expected a file of mode 0600"),
     (lose_key, "cannot be opened"),
     (another_logs_database, "this is another log's database"),
+    (lose_heads_directory, "opening the head store: No such file or directory"),
+    (key_is_a_directory, "expected a file of mode 0600"),
+    (damage_bodies, "bodies/2026-10"),
     (lose_checkpoints, "checkpoints.db"),
     (lose_log, "a/log is missing"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("damage", "reason"), STATES, ids=lambda value: getattr(value, "__doc__", "")
+    ("damage", "reason"), STATES, ids=lambda value: getattr(value, "__name__", "")
 )
 async def test_a_log_whose_states_disagree_signs_nothing_and_says_why(
     tmp_path: Path, damage: Callable[[Path], None], reason: str
@@ -134,7 +157,7 @@ async def test_a_log_whose_states_disagree_signs_nothing_and_says_why(
     shutil.copytree(data_dir, tmp_path / "size 6")
     await filled(data_dir, 5)
     damage(data_dir)
-    heads = {path.name: path.read_bytes() for path in (data_dir / "heads").iterdir()}
+    heads = {path.name: path.read_bytes() for path in (data_dir / "heads").glob("*")}
     async with open_host(data_dir) as host:
         log = host.log("a")
         assert log.state == "read-only"
@@ -145,8 +168,9 @@ async def test_a_log_whose_states_disagree_signs_nothing_and_says_why(
         with pytest.raises(ReadOnlyError) as caught:
             await log.append([b"x"])
         assert caught.value.reason == log.reason
-        assert (await host.log("b").append([b"x"])).first_index >= 1
-        if damage in (lose_checkpoints, lose_log):
+        if damage is not lose_heads_directory:
+            assert (await host.log("b").append([b"x"])).first_new is not None
+        if damage in (lose_checkpoints, lose_log, damage_bodies):
             with pytest.raises((StoreError, NotPublishedError)):
                 await log.read_entry(1)
         elif damage is not another_logs_database:
@@ -154,6 +178,9 @@ async def test_a_log_whose_states_disagree_signs_nothing_and_says_why(
             assert log.published.size == (
                 6 if "older_" in damage.__name__ and damage is not older_head else 11
             )
+    if damage is lose_heads_directory:
+        assert not (data_dir / "heads").exists()
+        return
     after = {path.name: path.read_bytes() for path in (data_dir / "heads").iterdir()}
     after.pop(hashlib.sha256(b"log.example/b").hexdigest())
     heads.pop(hashlib.sha256(b"log.example/b").hexdigest())
@@ -175,6 +202,27 @@ async def test_a_head_behind_the_database_with_the_same_history_goes_on(tmp_path
         log = host.log("a")
         assert log.state == "ready"
         assert (await log.wait_published(701, 20)) is not None
+
+
+async def test_what_was_never_signed_is_hashed_from_its_entries_before_it_is(
+    tmp_path: Path,
+) -> None:
+    """An entry of the unsigned backlog that is not that of its stored tile stops the log."""
+    data_dir = tmp_path / "data"
+    config = Config(data_dir=data_dir, disk_reserve_bytes=0, publish_interval_s=3600)
+    init_directory(data_dir)
+    async with open_host(data_dir, config=config) as host:
+        await host.create_log(NewLog("a", ORIGIN))
+        host.log("a").halt()
+        await host.log("a").append([b"%d" % n for n in range(600)])
+    database = plyvel.DB(str(data_dir / "logs" / "a" / "log"))
+    database.put(log_key(7, LEAF), b"another entry")
+    database.close()
+    async with open_host(data_dir) as host:
+        log = host.log("a")
+        assert await log.wait_published(601, 20) is None
+        assert log.published.size == 1
+        assert "tile 0/0 is not that of its entries" in (log.reason or "")
 
 
 async def test_a_head_without_its_checkpoint_row_is_published_again(tmp_path: Path) -> None:
@@ -205,5 +253,20 @@ async def test_a_clock_behind_the_newest_entry_keeps_the_log_read_only_at_start(
         assert (log.state, host.accepting) == ("read-only", False)
         assert "1000 s behind" in (log.reason or "")
         await host.confirm_clock("a")
+        assert log.state == "ready"
+        await log.append([b"x"])
+
+
+async def test_a_clock_that_was_wrong_at_start_and_is_set_right_needs_nobody(
+    tmp_path: Path,
+) -> None:
+    """A machine that boots in the past: the step to the right time is no jump."""
+    await filled(tmp_path, 1)
+    clock = FakeClock(0)
+    async with open_host(tmp_path, clock) as host:
+        log = host.log("a")
+        assert log.state == "read-only"
+        clock.wall_s = START_S + 100
+        clock.boot += 3
         assert log.state == "ready"
         await log.append([b"x"])

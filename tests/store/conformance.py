@@ -60,7 +60,7 @@ class StoreConformance(ABC):
         for count in batches:
             edge, batch = make_batch(edge, entries(edge.size, edge.size + count))
             store.commit(batch)
-            store.index_leaves(batch.record.first_index, batch.leaf_hashes)
+            store.index(batch)
         return store, edge
 
     def test_a_new_store_holds_its_genesis_and_its_record(self) -> None:
@@ -120,7 +120,7 @@ class StoreConformance(ABC):
         with pytest.raises(StoreError, match="opened again"):
             store.commit(batch)
         with pytest.raises(StoreError, match="opened again"):
-            store.index_leaves(6, batch.leaf_hashes)
+            store.index(batch)
         store = self.reopen(store)
         size = 300 if step == "log-persisted" else 6
         assert store.newest_commit().size == size
@@ -192,10 +192,10 @@ class StoreConformance(ABC):
         store, edge = self.filled(3)
         edge, batch = make_batch(edge, [b"twice", b"other", b"twice"])
         store.commit(batch)
-        store.index_leaves(4, batch.leaf_hashes)
+        store.index(batch)
         edge, again = make_batch(edge, [b"twice"])
         store.commit(again)
-        store.index_leaves(7, again.leaf_hashes)
+        store.index(again)
         assert store.find_leaf(leaf_hash(b"twice"), 8) == 4
         assert store.find_leaf(leaf_hash(b"twice"), 5) == 4
         assert store.find_leaf(leaf_hash(b"twice"), 4) is None
@@ -207,8 +207,9 @@ class StoreConformance(ABC):
         store, edge = self.filled(3)
         _, batch = make_batch(edge, entries(4, 6))
         store.commit(batch)
+        _, later = make_batch(edge.extend(batch.leaf_hashes)[0], entries(6, 7))
         with pytest.raises(StoreError, match="expected index rows from 4"):
-            store.index_leaves(5, batch.leaf_hashes)
+            store.index(later)
         assert self.reopen(store).indexed_size() == 4
 
     def test_a_closed_store_refuses_writes(self) -> None:

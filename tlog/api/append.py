@@ -19,7 +19,7 @@ from tlog.api.responses import BYTES, NO_STORE, caching, json_response, text_res
 from tlog.checkpoints import Published
 from tlog.errors import NoPolicyError, ServerError, WrongKindError
 from tlog.log import Log
-from tlog.sequencer import Appended
+from tlog.idempotency import Placed
 from tlog_proofs import KIND_OPAQUE, MAX_ENTRY_BYTES, encode_base64
 
 NDJSON = "application/x-ndjson"
@@ -34,7 +34,7 @@ async def add(request: web.Request) -> web.Response:
     config = config_of(request)
     entry = await read_body(request, MAX_ENTRY_BYTES, config.body_timeout_s, gzip=False)
     appended = await log.append([entry])
-    return text_response(b"%d" % appended.first_index, cache=caching(log, NO_STORE))
+    return text_response(b"%d" % appended.indexes[0], cache=caching(log, NO_STORE))
 
 
 async def entries(request: web.Request) -> web.Response:
@@ -75,7 +75,7 @@ async def _append_one(log: Log, entry: bytes, wait: WaitFor | None) -> web.Respo
     if wait is None:
         return _answer(log, members, 201)
     published = await _published(log, appended, wait)
-    proof = None if published is None else await _proof(log, appended.first_index, published)
+    proof = None if published is None else await _proof(log, appended.indexes[0], published)
     if proof is None:
         return _answer(log, members | {"state": COMMITTED}, 202)
     return _answer(log, members | {"proof": proof}, 201)
@@ -88,7 +88,7 @@ async def _append_batch(log: Log, batch: Sequence[bytes], wait: WaitFor | None) 
     if wait is not None and published is None:
         return _answer(log, {"entries": places, "state": COMMITTED}, 202)
     members: dict[str, object] = {
-        "first_index": appended.first_index,
+        "first_index": appended.first_new,
         "count": len(batch),
         "entries": places,
     }
@@ -97,7 +97,7 @@ async def _append_batch(log: Log, batch: Sequence[bytes], wait: WaitFor | None) 
     return _answer(log, members, 201)
 
 
-async def _published(log: Log, appended: Appended, wait: WaitFor) -> Published | None:
+async def _published(log: Log, appended: Placed, wait: WaitFor) -> Published | None:
     """The checkpoint that covers what was appended, or None: not known in time."""
     return await log.wait_published(appended.size, wait.timeout_s)
 
@@ -111,9 +111,9 @@ async def _proof(log: Log, index: int, published: Published) -> str | None:
     return tlog_proof(index, proof, published).decode()
 
 
-def _place(appended: Appended, number: int) -> dict[str, object]:
+def _place(appended: Placed, number: int) -> dict[str, object]:
     return {
-        "index": appended.first_index + number,
+        "index": appended.indexes[number],
         "leaf_hash": encode_base64(appended.leaf_hashes[number]),
     }
 

@@ -1,7 +1,7 @@
 """The contract of a log's store, in full: what a store promises, whoever keeps the bytes.
 
 One store holds one log. It is opened by one process, and one thread at a time writes to it
-(`commit`, `index_leaves`, the bodies' calls); reads may come from any thread at any time.
+(`commit`, the index's and the bodies' calls); reads may come from any thread at any time.
 
 Promises of every store (tests/store/conformance.py holds each of them):
 
@@ -14,21 +14,21 @@ Promises of every store (tests/store/conformance.py holds each of them):
 4. Fail-stop. A write that raised leaves the outcome open: the same store object refuses every
    later write. Opening the store again is the only recovery.
 5. Reads are checked. A row whose checksum fails raises StoreError; it is never answered.
-6. Bodies. A body lies in the month (UTC) of its batch's t. A month is made only when the
-   newest t lies in an earlier month; otherwise a missing one is an error. Bodies at or beyond
-   the size are removed when the store is opened.
+6. Bodies. A body lies in the month (UTC) of its batch's t. Every month with a batch has a
+   database, whether bodies lie in it or not: it is made before the month's first batch, and
+   never again. Bodies at or beyond the size are removed when the store is opened.
 7. The index is derived. Missing, damaged or ahead of the log, it is dropped and built again
-   from the log, from nothing else.
+   from the log, from nothing else; a failure of it is never one of the log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from tlog.errors import StoreError
-from tlog.store.commit_record import CommitRecord
+from tlog.store.commit_record import CommitRecord, IdRow
 from tlog_proofs import TILE_HEIGHT, TILE_WIDTH
 
 MAX_TILE_LEVEL = 7  # a size below 2**63 has no full tile above level 6
@@ -81,6 +81,13 @@ class Store(Protocol):
             StoreError: the log holds no row, or its last row is none.
         """
 
+    def commit_of(self, index: int) -> CommitRecord:
+        """The commit record of the batch that holds the entry at index, below the size.
+
+        Raises:
+            StoreError: there is none.
+        """
+
     def commit(self, batch: Batch) -> None:
         """Make the batch durable (promises 1 to 4).
 
@@ -88,14 +95,32 @@ class Store(Protocol):
             StoreError: the outcome is open; the store takes no further write.
         """
 
-    def index_leaves(self, first_index: int, leaf_hashes: Sequence[bytes]) -> None:
-        """Enter the hashes of entries [first_index, first_index + len) in the index.
+    def index(self, batch: Batch) -> None:
+        """Enter a batch that was committed: leaf hashes and ids, of equal ones the lowest index.
 
-        first_index is the index's mark. Of equal hashes the lowest index stays findable.
+        Raises:
+            StoreError: the batch does not begin at the mark, or the index is damaged. The log
+                is not concerned: `drop_index` and `index_missing` bring the index back.
         """
+
+    def index_missing(self, entries: int) -> None:
+        """Enter the next whole batches of the log, of `entries` entries or more, or to its end.
+
+        Raises:
+            StoreError: the index is damaged, or the log cannot be read.
+        """
+
+    def drop_index(self) -> None:
+        """Begin the index anew, at mark 0."""
 
     def indexed_size(self) -> int:
         """The mark: entries [0, mark) are in the index. At most the log's size."""
+
+    def find_ids(self, id_macs: Sequence[bytes], start: int) -> list[IdRow | None]:
+        """For each MAC (16 bytes) the lowest indexed entry with that id, or None.
+
+        start: entries below it need not be looked at.
+        """
 
     def find_leaf(self, leaf_hash: bytes, size: int) -> int | None:
         """An index below size at which that leaf hash stands, or None."""
@@ -113,13 +138,34 @@ class Store(Protocol):
         """The body at index, None if erased or pruned; t (seconds, the leaf's) names the month."""
 
     def months(self) -> tuple[str, ...]:
-        """The months (YYYY-MM, UTC) that hold bodies, ascending."""
+        """The months (YYYY-MM, UTC) that have a database of bodies, ascending."""
 
     def drop_month(self, month: str) -> None:
         """Remove all bodies of a month at once."""
 
     def close(self) -> None:
         """Release the files; further calls raise StoreError. A second call does nothing."""
+
+
+Row = tuple[bytes, bytes]
+
+
+class StoredRows(Protocol):
+    """One log's rows as they are stored, for whoever checks them: nothing is made or mended.
+
+    Databases are named by their place: `log`, `bodies/YYYY-MM`, `index`. No Store of the same log
+    is open meanwhile. Every call may raise StoreError and does blocking I/O.
+    """
+
+    def databases(self) -> tuple[str, ...]:
+        """The databases that are there, ascending, with whatever else lies under `bodies/`."""
+
+    def rows(self, database: str) -> Generator[Row]:
+        """Key and value of each row, in the order of the keys, checksums verified.
+
+        Raises:
+            StoreError: from `next`: the database cannot be opened, or a row not read.
+        """
 
 
 def last_index_of_tile(level: int, index: int) -> int:

@@ -3,40 +3,43 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from struct import error as StructError  # noqa: N812 - the library's own name is not CapWords
 
 import plyvel
 
 from tlog.errors import StoreError
 
-# All databases of a process share LevelDB's own limit of 1,000 mapped tables.
-MAX_OPEN_FILES = 64
 
-
-def open_database(path: Path, *, write_buffer: int, cache: int, create: bool = False) -> plyvel.DB:
-    """Open a database; write_buffer and cache in bytes.
+def open_database(
+    path: Path, *, write_buffer: int, cache: int, open_files: int, create: bool = False
+) -> plyvel.DB:
+    """Open a database; write_buffer and cache in bytes, at most open_files tables are kept open.
 
     Raises:
         StoreError: it is not there (unless create), is damaged, or another process has it.
     """
-    if not create and not (path / "CURRENT").exists():
-        # LevelDB would leave a directory behind even where it refuses to create a database.
-        message = f"{path.parent.name}/{path.name} is missing or has lost its CURRENT file"
-        raise StoreError(message)
-    try:
-        return plyvel.DB(
+    name = f"{path.parent.name}/{path.name}"
+    with wrapping(f"opening {name}"):
+        if not create and not (path / "CURRENT").exists():
+            # LevelDB would leave a directory behind even where it refuses to create a database.
+            message = f"{name} is missing or has lost its CURRENT file"
+            raise StoreError(message)
+        database = plyvel.DB(
             os.fspath(path),
             create_if_missing=create,
             error_if_exists=create,
             paranoid_checks=True,
             write_buffer_size=write_buffer,
             lru_cache_size=cache,
-            max_open_files=MAX_OPEN_FILES,
+            max_open_files=open_files,
             bloom_filter_bits=10,
         )
-    except (plyvel.Error, OSError) as error:
-        message = f"opening {path.parent.name}/{path.name}: {error}"
-        raise StoreError(message) from error
+        # Opening renames a new CURRENT into place, and LevelDB does not sync the directory.
+        sync_directory(path)
+        return database
 
 
 def sync_directory(path: Path) -> None:
@@ -46,3 +49,16 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def wrapping(doing: str) -> Iterator[None]:
+    """Turn LevelDB's and the file system's errors into StoreError: `doing` and what went wrong."""
+    try:
+        yield
+    except OSError as error:
+        message = f"{doing}: {error.strerror or error}"
+        raise StoreError(message) from error
+    except (plyvel.Error, RuntimeError, StructError) as error:
+        message = f"{doing}: {error}"
+        raise StoreError(message) from error

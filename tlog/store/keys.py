@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from datetime import UTC, datetime
 
+from tlog.errors import StoreError
 from tlog.store.base import last_index_of_tile
 
 LEAF = 0x00
@@ -14,13 +15,17 @@ COMMIT_RECORD = 0xFF
 INDEX_GROUP_BITS = 18  # leaf hashes of 262,144 entries share a key prefix
 INDEX_HASH_BYTES = 12
 INDEX_LEAF = 0x00
+INDEX_ID = 0x01
 INDEX_MARK = 0xFF
+
+DAY_S = 86_400
 
 _U64 = struct.Struct(">Q")
 _LOG_KEY = struct.Struct(">QB")
 _GROUP_KEY = struct.Struct(">IB")
 
 LOG_KEY_BYTES = _LOG_KEY.size
+U64_BYTES = _U64.size
 
 
 def log_key(index: int, row_type: int) -> bytes:
@@ -49,6 +54,16 @@ def group_leaf_key(group: int, leaf_hash: bytes) -> bytes:
     return _GROUP_KEY.pack(group, INDEX_LEAF) + leaf_hash[:INDEX_HASH_BYTES]
 
 
+def id_key(index: int, id_mac: bytes) -> bytes:
+    """`u32(index >> 18) || 0x01 || id MAC[:12]`: 17 bytes."""
+    return group_id_key(index >> INDEX_GROUP_BITS, id_mac)
+
+
+def group_id_key(group: int, id_mac: bytes) -> bytes:
+    """The key of an id's MAC in one group of the index."""
+    return _GROUP_KEY.pack(group, INDEX_ID) + id_mac[:INDEX_HASH_BYTES]
+
+
 def mark_key(mark: int) -> bytes:
     """`u32((mark - 1) >> 18) || 0xFF`: the last key of the group of the last indexed entry."""
     return _GROUP_KEY.pack((mark - 1) >> INDEX_GROUP_BITS, INDEX_MARK)
@@ -65,5 +80,23 @@ def unpack_index(data: bytes) -> int:
 
 
 def month_of(t: int) -> str:
-    """The UTC month `YYYY-MM` of t, POSIX seconds."""
-    return datetime.fromtimestamp(t, UTC).strftime("%Y-%m")
+    """The UTC month `YYYY-MM` of t, POSIX seconds.
+
+    Raises:
+        StoreError: t lies beyond the year 9999.
+    """
+    try:
+        return datetime.fromtimestamp(t, UTC).strftime("%Y-%m")
+    except (ValueError, OverflowError, OSError) as error:
+        message = f"expected a time before the year 10000, got {t} s"
+        raise StoreError(message) from error
+
+
+def start_of_month(month: str) -> int:
+    """The first second of a UTC month `YYYY-MM`, POSIX seconds."""
+    return int(datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC).timestamp())
+
+
+def month_after(month: str) -> str:
+    """The month that follows `YYYY-MM`."""
+    return month_of(start_of_month(month) + 32 * DAY_S)

@@ -8,23 +8,28 @@ raised; `create_if_missing` with a lost CURRENT deletes the tables.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from struct import error as StructError  # noqa: N812 - the library's own name is not CapWords
 
 import plyvel
 
 from tlog.errors import StoreError
 from tlog.store.base import Batch
 from tlog.store.bodies import MonthlyBodies
-from tlog.store.commit_record import CommitRecord, format_commit_record, parse_commit_record
-from tlog.store.files import open_database, sync_directory
+from tlog.store.commit_record import (
+    CommitRecord,
+    IdRow,
+    format_commit_record,
+    parse_commit_record,
+)
+from tlog.store.files import open_database, sync_directory, wrapping
 from tlog.store.keys import COMMIT_RECORD, LEAF, log_key, split_log_key, tile_key
-from tlog.store.leaf_index import LeafIndex
+from tlog.store.leaf_index import IndexRows, LeafIndex
 from tlog_proofs import leaf_hash as hash_of_leaf
 
 LOG_WRITE_BUFFER_BYTES = 4 * 1024 * 1024
 LOG_CACHE_BYTES = 8 * 1024 * 1024
+LOG_OPEN_FILES = 128
 
 
 class LevelDBStore:
@@ -39,15 +44,14 @@ class LevelDBStore:
         self._directory = directory
         self._failed = False
         self._closed = False
-        self._log = open_database(
-            directory / "log", write_buffer=LOG_WRITE_BUFFER_BYTES, cache=LOG_CACHE_BYTES
-        )
+        self._bodies = MonthlyBodies(directory / "bodies")
+        self._log = _open_log(directory)
         try:
             self._newest = self._read_newest_commit()
-            self._bodies = MonthlyBodies(directory / "bodies")
-            self._bodies.remove_orphans(self._newest.size, self._newest.t)
+            self._bodies.remove_leavings(self._newest.size, self._newest.t)
             self._index = LeafIndex(directory / "index", log_size=self._newest.size)
         except BaseException:
+            self._bodies.close()
             self._log.close()
             raise
 
@@ -58,35 +62,38 @@ class LevelDBStore:
         Raises:
             StoreError: something is there already, or could not be written.
         """
-        try:
+        with wrapping(f"creating {directory.name}"):
             directory.mkdir(mode=0o700, exist_ok=True)
             (directory / "bodies").mkdir(mode=0o700)
-        except OSError as error:
-            message = f"creating {directory.name}: {error}"
-            raise StoreError(message) from error
-        log = open_database(
-            directory / "log",
-            write_buffer=LOG_WRITE_BUFFER_BYTES,
-            cache=LOG_CACHE_BYTES,
-            create=True,
-        )
-        try:
-            if next(iter(log.iterator()), None) is not None:
-                message = f"{directory.name}/log is not empty"
-                raise StoreError(message)
-            _write_log(log, genesis)
-        finally:
-            log.close()
-        MonthlyBodies(directory / "bodies").create_month(genesis.record.t)
-        for made in ("log", "bodies", "."):
-            sync_directory(directory / made)
+            log = _open_log(directory, create=True)
+            try:
+                _write_log(log, genesis)
+            finally:
+                log.close()
+            MonthlyBodies(directory / "bodies").create_month(genesis.record.t)
+            for made in ("log", "bodies", "."):
+                sync_directory(directory / made)
         store = cls(directory)
-        store.index_leaves(0, genesis.leaf_hashes)
+        store.index(genesis)
         return store
 
     def newest_commit(self) -> CommitRecord:
         """See Store."""
         return self._newest
+
+    def commit_of(self, index: int) -> CommitRecord:
+        """See Store."""
+        with (
+            self._reading(),
+            self._log.iterator(
+                start=log_key(index, LEAF), verify_checksums=True, fill_cache=False
+            ) as rows,
+        ):
+            for key, value in rows:
+                if key[8] == COMMIT_RECORD:
+                    return parse_commit_record(value)
+        message = f"entry {index} belongs to no batch"
+        raise StoreError(message)
 
     def commit(self, batch: Batch) -> None:
         """See Store."""
@@ -99,11 +106,43 @@ class LevelDBStore:
             _write_log(self._log, batch)
             self._newest = batch.record
 
-    def index_leaves(self, first_index: int, leaf_hashes: Sequence[bytes]) -> None:
+    def index(self, batch: Batch) -> None:
         """See Store."""
         self._check_writable()
-        with self._failing():
-            self._index.write(first_index, leaf_hashes)
+        record = batch.record
+        self._index.write(IndexRows(record.first_index, batch.leaf_hashes, record.ids))
+
+    def index_missing(self, entries: int) -> None:
+        """See Store."""
+        self._check_writable()
+        start = self._index.mark
+        hashes: list[bytes] = []
+        ids: list[IdRow] = []
+        complete = 0  # of the hashes: those of whole batches
+        with (
+            self._reading(),
+            self._log.iterator(
+                start=log_key(start, LEAF), verify_checksums=True, fill_cache=False
+            ) as rows,
+        ):
+            for key, value in rows:
+                if key[8] == LEAF:
+                    hashes.append(hash_of_leaf(value))
+                elif key[8] == COMMIT_RECORD:
+                    record = parse_commit_record(value)
+                    ids += record.ids
+                    complete = record.size - start
+                    if complete >= entries:
+                        break
+        if complete != len(hashes):
+            message = f"expected {complete} entries from {start} on, got {len(hashes)}"
+            raise StoreError(message)
+        self._index.write(IndexRows(start, hashes, ids))
+
+    def drop_index(self) -> None:
+        """See Store."""
+        self._check_writable()
+        self._index.drop()
 
     def indexed_size(self) -> int:
         """See Store."""
@@ -118,6 +157,11 @@ class LevelDBStore:
             if hash_of_leaf(self.read_leaf(index)) == leaf_hash:
                 return index
         return None
+
+    def find_ids(self, id_macs: Sequence[bytes], start: int) -> list[IdRow | None]:
+        """See Store."""
+        with self._reading():
+            return self._index.find_ids(id_macs, start)
 
     def read_leaf(self, index: int) -> bytes:
         """See Store."""
@@ -187,11 +231,8 @@ class LevelDBStore:
             message = "log/ is empty: a log has at least its genesis"
             raise StoreError(message)
         key, value = last
-        try:
+        with wrapping("log/ is damaged: its last key"):
             index, row_type = split_log_key(key)
-        except StructError as error:
-            message = f"log/ is damaged: its last key has {len(key)} bytes, expected 9"
-            raise StoreError(message) from error
         if row_type != COMMIT_RECORD:
             message = f"log/ is damaged: its last row is of type {row_type:#04x}, expected 0xff"
             raise StoreError(message)
@@ -213,22 +254,24 @@ class LevelDBStore:
     def _failing(self) -> Iterator[None]:
         """Note that a write failed, whatever it was: nothing is known of the files any more."""
         try:
-            yield
+            with wrapping(f"writing {self._directory.name}"):
+                yield
         except StoreError:
             self._failed = True
             raise
-        except (plyvel.Error, OSError, RuntimeError) as error:
-            self._failed = True
-            message = f"writing {self._directory.name}: {error}"
-            raise StoreError(message) from error
 
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            yield
-        except (plyvel.Error, OSError, RuntimeError) as error:
-            message = f"reading {self._directory.name}: {error}"
-            raise StoreError(message) from error
+    def _reading(self) -> AbstractContextManager[None]:
+        return wrapping(f"reading {self._directory.name}")
+
+
+def _open_log(directory: Path, *, create: bool = False) -> plyvel.DB:
+    return open_database(
+        directory / "log",
+        write_buffer=LOG_WRITE_BUFFER_BYTES,
+        cache=LOG_CACHE_BYTES,
+        open_files=LOG_OPEN_FILES,
+        create=create,
+    )
 
 
 def _write_log(log: plyvel.DB, batch: Batch) -> None:

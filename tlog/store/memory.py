@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
 from tlog.errors import StoreError
-from tlog.store.base import Batch
-from tlog.store.commit_record import CommitRecord, format_commit_record, parse_commit_record
-from tlog.store.keys import month_of
+from tlog.store.base import Batch, Row
+from tlog.store.commit_record import (
+    CommitRecord,
+    IdRow,
+    format_commit_record,
+    parse_commit_record,
+)
+from tlog.store.keys import (
+    COMMIT_RECORD,
+    LEAF,
+    id_key,
+    index_key,
+    log_key,
+    mark_key,
+    month_of,
+    pack_index,
+    tile_key,
+)
+from tlog_proofs import leaf_hash
 
 
 @dataclass
@@ -43,6 +59,15 @@ class MemoryStore:
             raise StoreError(message)
         return parse_commit_record(self._disk.records[-1])
 
+    def commit_of(self, index: int) -> CommitRecord:
+        """See Store."""
+        self._check_open()
+        for record in map(parse_commit_record, self._disk.records):
+            if record.size > index:
+                return record
+        message = f"entry {index} belongs to no batch"
+        raise StoreError(message)
+
     def commit(self, batch: Batch) -> None:
         """See Store."""
         self._check_writable()
@@ -63,14 +88,15 @@ class MemoryStore:
 
     def write_bodies(self, batch: Batch) -> None:
         """First step of a commit: the bodies."""
+        month = month_of(batch.record.t)
+        begins = bool(self._disk.records) and month_of(self.newest_commit().t) < month
+        if begins:
+            self._disk.bodies.setdefault(month, {})
         if not any(body is not None for body in batch.bodies):
             return
-        month = month_of(batch.record.t)
         if month not in self._disk.bodies:
-            if self._disk.records and month_of(self.newest_commit().t) >= month:
-                message = f"bodies of {month} are missing"
-                raise StoreError(message)
-            self._disk.bodies[month] = {}
+            message = f"bodies of {month} are missing"
+            raise StoreError(message)
         for offset, body in enumerate(batch.bodies):
             if body is not None:
                 self._disk.bodies[month][batch.record.first_index + offset] = body
@@ -81,13 +107,45 @@ class MemoryStore:
         self._disk.tiles.update({(t.level, t.index): t.data for t in batch.tiles})
         self._disk.records.append(format_commit_record(batch.record))
 
-    def index_leaves(self, first_index: int, leaf_hashes: Sequence[bytes]) -> None:
+    def index(self, batch: Batch) -> None:
         """See Store."""
         self._check_writable()
+        first_index = batch.record.first_index
         if first_index != len(self._disk.indexed):
             message = f"expected index rows from {len(self._disk.indexed)}, got {first_index}"
             raise StoreError(message)
-        self._disk.indexed.extend(leaf_hashes)
+        self._disk.indexed.extend(batch.leaf_hashes)
+
+    def index_missing(self, entries: int) -> None:
+        """See Store."""
+        self._check_writable()
+        start = len(self._disk.indexed)
+        for record in map(parse_commit_record, self._disk.records):
+            if record.size >= start + entries or record.size == len(self._disk.leaves):
+                leaves = self._disk.leaves[start : record.size]
+                self._disk.indexed.extend(leaf_hash(leaf) for leaf in leaves)
+                return
+
+    def drop_index(self) -> None:
+        """See Store."""
+        self._check_writable()
+        self._disk.indexed.clear()
+
+    def find_ids(self, id_macs: Sequence[bytes], start: int) -> list[IdRow | None]:
+        """See Store."""
+        self._check_open()
+        mark = len(self._disk.indexed)
+        rows = [
+            row
+            for record in map(parse_commit_record, self._disk.records)
+            for row in record.ids
+            if row.index < mark
+        ]
+        found: dict[bytes, IdRow] = {}
+        for row in rows:
+            if row.index >= start:
+                found.setdefault(row.id_mac, row)
+        return [found.get(id_mac) for id_mac in id_macs]
 
     def indexed_size(self) -> int:
         """See Store."""
@@ -148,3 +206,46 @@ class MemoryStore:
         if self._failed:
             message = "an earlier write failed: the store must be opened again"
             raise StoreError(message)
+
+
+class MemoryRows:
+    """The StoredRows of a MemoryDisk."""
+
+    def __init__(self, disk: MemoryDisk) -> None:
+        self._disk = disk
+
+    def databases(self) -> tuple[str, ...]:
+        """See StoredRows."""
+        return (*(f"bodies/{month}" for month in sorted(self._disk.bodies)), "index", "log")
+
+    def rows(self, database: str) -> Generator[Row]:
+        """See StoredRows."""
+        if database == "log":
+            rows = self._log()
+        elif database == "index":
+            rows = self._index()
+        else:
+            bodies = self._disk.bodies[database.removeprefix("bodies/")]
+            rows = {pack_index(index): body for index, body in bodies.items()}
+        yield from sorted(rows.items())
+
+    def _log(self) -> dict[bytes, bytes]:
+        rows = {log_key(index, LEAF): leaf for index, leaf in enumerate(self._disk.leaves)}
+        rows.update({tile_key(*place): data for place, data in self._disk.tiles.items()})
+        for record in self._disk.records:
+            rows[log_key(parse_commit_record(record).size - 1, COMMIT_RECORD)] = record
+        return rows
+
+    def _index(self) -> dict[bytes, bytes]:
+        rows: dict[bytes, bytes] = {}
+        mark = len(self._disk.indexed)
+        for index, hashed in enumerate(self._disk.indexed):
+            rows.setdefault(index_key(index, hashed), pack_index(index))
+        for record in map(parse_commit_record, self._disk.records):
+            for row in record.ids:
+                if row.index < mark:
+                    value = pack_index(row.index) + row.id_mac + row.bytes_mac
+                    rows.setdefault(id_key(row.index, row.id_mac), value)
+            if record.size <= mark:
+                rows[mark_key(record.size)] = pack_index(record.size)
+        return rows

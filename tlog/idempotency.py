@@ -1,0 +1,238 @@
+"""One id, one entry: what was sent before is answered with its first index, never logged again.
+
+An id is claimed on the event loop before anything is looked up, so that two clients which send it
+at once meet here; a claim ends when its entry is durable and indexed, or was refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from tlog.budget import QueueBudget, Reservation
+from tlog.errors import IdConflictError, QueueFullError, StartingError, StoreError
+from tlog.ids import EntryId, IdKeys, WeekKey, bytes_mac, week_of
+from tlog.sequencer import ENTRY_OVERHEAD_BYTES, Sequencer
+from tlog.store.base import Store
+from tlog.store.commit_record import IdRow
+from tlog_proofs import leaf_hash
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where each entry of a request stands, in the request's order.
+
+    first_new: the lowest index that this request added; None when all stood there before.
+    """
+
+    indexes: Sequence[int]
+    leaf_hashes: Sequence[bytes]
+    first_new: int | None
+
+    @property
+    def size(self) -> int:
+        """The tree size that covers all of them."""
+        return max(self.indexes) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """An id that is under way: the hash of its bytes, and the index it will have."""
+
+    digest: bytes
+    index: asyncio.Future[int]
+
+
+class Idempotency:
+    """Appends entries with ids; owned by the event loop."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        sequencer: Sequencer,
+        id_keys: IdKeys,
+        budget: QueueBudget,
+        readers: Executor,
+        now_s: Callable[[], int],
+    ) -> None:
+        """Stand in front of the sequencer; now_s tells the time of the next batch (seconds)."""
+        self._store = store
+        self._sequencer = sequencer
+        self._id_keys = id_keys
+        self._budget = budget
+        self._readers = readers
+        self._now_s = now_s
+        self._claims: dict[EntryId, _Claim] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def append(self, entries: Sequence[bytes], ids: Sequence[EntryId | None]) -> Placed:
+        """Make durable those entries whose ids are new, all or none, and place all of them.
+
+        ids is parallel to entries; None marks an entry without id, which is always new. One id
+        twice in a request is one entry. Cancelling the wait changes nothing.
+
+        Raises:
+            IdConflictError: an id stands or is under way with other bytes; nothing was appended.
+            SubmissionError: as Sequencer.append.
+        """
+        self._sequencer.check_accepting()
+        return await self._finish(self._append(entries, ids))
+
+    async def _finish(self, work: Coroutine[Any, Any, Answer]) -> Answer:
+        """Run work to its end whether or not the caller still waits for it."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    async def _append(self, entries: Sequence[bytes], ids: Sequence[EntryId | None]) -> Placed:
+        with Reservation(self._budget) as reservation:
+            # Entries that are looked up wait as much as those in the queue do.
+            reservation.grow(sum(map(len, entries)) + ENTRY_OVERHEAD_BYTES * len(entries))
+            firsts = _first_of_each(entries, ids)
+            others = self._others(entries, firsts)
+            mine = {i: at for i, at in firsts.items() if i not in others}
+            claims = self._claim(entries, mine)
+            try:
+                known = await self._look_up(entries, mine)
+                for entry_id, claim in others.items():
+                    known[entry_id] = await asyncio.shield(claim.index)
+                new = [
+                    at
+                    for at, entry_id in enumerate(ids)
+                    if entry_id is None or (firsts[entry_id] == at and entry_id not in known)
+                ]
+                # The sequencer reserves for itself, and no await lies between.
+                reservation.release()
+                placed = await self._place(entries, ids, new, known)
+            except Exception as error:
+                self._unclaim(claims, error)
+                raise
+            self._unclaim(claims, None)
+            return placed
+
+    async def _place(
+        self,
+        entries: Sequence[bytes],
+        ids: Sequence[EntryId | None],
+        new: Sequence[int],
+        known: dict[EntryId, int],
+    ) -> Placed:
+        """Append the entries at the positions `new` of the request and place all."""
+        first_new = None
+        hashes = [b""] * len(entries)
+        indexes = [0] * len(entries)
+        if new:
+            appended = await self._sequencer.append(
+                [entries[at] for at in new], [ids[at] for at in new]
+            )
+            first_new = appended.first_index
+            for offset, at in enumerate(new):
+                indexes[at] = first_new + offset
+                hashes[at] = appended.leaf_hashes[offset]
+                entry_id = ids[at]
+                if entry_id is not None:
+                    known[entry_id] = indexes[at]
+        for entry_id, index in known.items():
+            claim = self._claims.get(entry_id)
+            if claim is not None and not claim.index.done():
+                claim.index.set_result(index)
+        for at, entry_id in enumerate(ids):
+            if entry_id is not None:
+                indexes[at] = known[entry_id]
+            hashes[at] = hashes[at] or leaf_hash(entries[at])
+        return Placed(tuple(indexes), tuple(hashes), first_new)
+
+    def _others(
+        self, entries: Sequence[bytes], firsts: dict[EntryId, int]
+    ) -> dict[EntryId, _Claim]:
+        """The ids that other requests have under way, with the same bytes."""
+        others = {}
+        for entry_id, at in firsts.items():
+            claim = self._claims.get(entry_id)
+            if claim is not None:
+                if claim.digest != _digest(entries[at]):
+                    raise _conflict(entry_id)
+                others[entry_id] = claim
+        return others
+
+    def _claim(self, entries: Sequence[bytes], mine: dict[EntryId, int]) -> dict[EntryId, _Claim]:
+        loop = asyncio.get_running_loop()
+        claims = {
+            entry_id: _Claim(_digest(entries[at]), loop.create_future())
+            for entry_id, at in mine.items()
+        }
+        self._claims.update(claims)
+        return claims
+
+    def _unclaim(self, claims: dict[EntryId, _Claim], error: Exception | None) -> None:
+        """End claims; error is why they came to nothing, which concerns who waits for them too."""
+        if isinstance(error, IdConflictError):
+            # Another id of that request was wrong: this one may well be sent again.
+            error = QueueFullError("another request with this id was refused: try again", 1)
+        for entry_id, claim in claims.items():
+            del self._claims[entry_id]
+            if error is not None and not claim.index.done():
+                claim.index.set_exception(error)
+                claim.index.exception()  # perhaps nobody waits for it
+
+    async def _look_up(
+        self, entries: Sequence[bytes], mine: dict[EntryId, int]
+    ) -> dict[EntryId, int]:
+        """The indexes of the ids that stand in the log, within their window."""
+        week = week_of(self._now_s())
+        await self._id_keys.expire(week)
+        loop = asyncio.get_running_loop()
+        known: dict[EntryId, int] = {}
+        build = self._sequencer.index_build
+        for key in self._id_keys.window(week):
+            asked = [entry_id for entry_id in mine if entry_id not in known]
+            try:
+                rows = await loop.run_in_executor(self._readers, self._find, key, asked)
+            except StoreError as error:
+                self._sequencer.suspect_index()
+                message = "the log's index is damaged and is being built again"
+                raise StartingError(message) from error
+            for entry_id, row in zip(asked, rows, strict=True):
+                if row is not None:
+                    sent = bytes_mac(key.key, entries[mine[entry_id]])
+                    if not hmac.compare_digest(row.bytes_mac, sent):
+                        raise _conflict(entry_id)
+                    known[entry_id] = row.index
+        if not self._sequencer.indexed or self._sequencer.index_build != build:
+            # What was not found may have been missing from a half-built index only.
+            message = "the log's index is being built again"
+            raise StartingError(message)
+        return known
+
+    def _find(self, key: WeekKey, ids: Sequence[EntryId]) -> list[IdRow | None]:
+        """Rows of ids under one key; runs in a reader thread."""
+        return self._store.find_ids([entry_id.mac(key.key) for entry_id in ids], key.first_index)
+
+
+def _first_of_each(entries: Sequence[bytes], ids: Sequence[EntryId | None]) -> dict[EntryId, int]:
+    """For each id its first position in the request; IdConflictError for one with two bodies."""
+    firsts: dict[EntryId, int] = {}
+    for at, entry_id in enumerate(ids):
+        if entry_id is not None:
+            first = firsts.setdefault(entry_id, at)
+            if entries[first] != entries[at]:
+                raise _conflict(entry_id)
+    return firsts
+
+
+def _digest(entry: bytes) -> bytes:
+    return hashlib.sha256(entry).digest()
+
+
+def _conflict(entry_id: EntryId) -> IdConflictError:
+    del entry_id  # a client's own text has no place in messages that are logged
+    return IdConflictError("an id was sent before, with other bytes")

@@ -1,0 +1,102 @@
+"""Idempotency ids as a log keeps them: MACs under a random key of the week, never the id itself.
+
+A key lives for its week and the next one, and is destroyed with that window: what remains of an
+id in the log's rows can then be linked to nothing.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from tlog.store.commit_record import MAC_BYTES, IdRow
+
+WEEK_S = 604_800
+KEY_BYTES = 32
+MAX_ID_CHARS = 255
+
+
+@dataclass(frozen=True, slots=True)
+class EntryId:
+    """An id that a client gave an entry, in the name of a principal (a token's id)."""
+
+    principal: str
+    text: str
+
+    def mac(self, key: bytes) -> bytes:
+        """What is stored of the id: 16 bytes."""
+        principal = self.principal.encode()
+        length = len(principal).to_bytes(2, "big")
+        return _mac(key, b"tlog/id/1\x00" + length + principal + self.text.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class WeekKey:
+    """The key of the ids of one week of one log; first_index: the tree size when it was made."""
+
+    week: int
+    key: bytes
+    first_index: int
+
+
+def week_of(t: int) -> int:
+    """The week of t, POSIX seconds."""
+    return t // WEEK_S
+
+
+def bytes_mac(key: bytes, entry: bytes) -> bytes:
+    """What is stored of the bytes that were submitted under an id: 16 bytes."""
+    return _mac(key, b"tlog/bytes/1\x00" + entry)
+
+
+def make_id_row(week_key: WeekKey, index: int, entry_id: EntryId, entry: bytes) -> IdRow:
+    """The row of the commit record for an entry with an id."""
+    return IdRow(index, entry_id.mac(week_key.key), bytes_mac(week_key.key, entry))
+
+
+class IdKeys:
+    """The keys of one log's window: this week's and last week's. Owned by the event loop.
+
+    save and drop make a change durable, each before it is used here.
+    """
+
+    def __init__(
+        self,
+        keys: tuple[WeekKey, ...],
+        save: Callable[[WeekKey], Awaitable[None]],
+        drop: Callable[[int], Awaitable[None]],
+    ) -> None:
+        """Start from the stored keys; drop(week) destroys those of all weeks before `week`."""
+        self._keys = {key.week: key for key in keys}
+        self._save = save
+        self._drop = drop
+
+    def window(self, week: int) -> tuple[WeekKey, ...]:
+        """The keys under which an id of this week may stand, the newest first."""
+        return tuple(self._keys[w] for w in (week, week - 1) if w in self._keys)
+
+    async def of_week(self, week: int, size: int) -> WeekKey:
+        """The key of a week, made and durable if it is the first batch of the week with an id.
+
+        Raises:
+            StoreError: the key could not be made durable.
+        """
+        await self.expire(week)
+        key = self._keys.get(week)
+        if key is None:
+            key = WeekKey(week, secrets.token_bytes(KEY_BYTES), size)
+            await self._save(key)
+            self._keys[week] = key
+        return key
+
+    async def expire(self, week: int) -> None:
+        """Destroy the keys whose window is over in that week."""
+        if any(old < week - 1 for old in self._keys):
+            self._keys = {w: key for w, key in self._keys.items() if w >= week - 1}
+            await self._drop(week - 1)
+
+
+def _mac(key: bytes, message: bytes) -> bytes:
+    return hmac.digest(key, message, "sha256")[:MAC_BYTES]
