@@ -1,12 +1,14 @@
 # The same commands here and in continuous integration. Each installs what it needs first.
 #   make run    [LISTEN=HOST:PORT] [DATA=DIR] [SAMPLES=DIR]    a log with real entries, until interrupted
 #   make test   [PYTHON=python3.12] [ARGS="-k name"]           lint, types, import rules, then the tests
+#   make faults [IMAGES=2000]                                  power cuts, more of them than make test opens
+#   make crash  [CYCLES=100]                                   kill -9 under load, again and again
 #   make bench  [BENCH_SECONDS=4] [BENCH_ENTRIES=8000000]      speed, beside the machine's limits (docs/bench.md)
 PYTHON ?=
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: install run test test-peers lint check vectors bench bench-start lock dist clean
+.PHONY: install run test test-peers faults crash lint check vectors bench bench-start lock dist clean
 
 install:
 	@scripts/install.sh $(PYTHON)
@@ -20,6 +22,15 @@ test: lint
 # Needs Go; says why it skips where Go is absent.
 test-peers: install
 	$(BIN)/pytest -m peers -rs tests/peers $(ARGS)
+
+IMAGES ?= 2000
+CYCLES ?= 100
+
+faults: install
+	POWER_IMAGES=$(IMAGES) $(BIN)/pytest -s tests/faults/test_powercut.py $(ARGS)
+
+crash: install
+	CRASH_CYCLES=$(CYCLES) $(BIN)/pytest -s tests/faults/test_kill.py $(ARGS)
 
 lint: install
 	$(BIN)/ruff check

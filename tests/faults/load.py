@@ -1,36 +1,76 @@
-"""Clients that append without pause and write down every acknowledgement and every head."""
+"""Clients that append without pause and write down every acknowledgement and every head.
+
+`python -m tests.faults.load DIR TOKEN SINGLES LOG...` runs them in a process of its own, which
+outlives every server: each line of its standard input is the URL of a server to load from now on,
+an empty line ends the load; each is answered by a line. The journals are DIR/LOG.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import aiohttp
+
+from tests.faults.server_process import ROOT
 
 Work = Callable[[aiohttp.ClientSession], Coroutine[Any, Any, None]]
 
 
-@dataclass
 class Journal:
-    """What clients were told: kept by the test, which outlives every server."""
+    """Writes down what clients of one log are told, a line each."""
 
-    acked: dict[int, bytes] = field(default_factory=dict)
-    heads: list[bytes] = field(default_factory=list)
-    sent: int = 0
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", buffering=1)
+        self._name = path.name
+        self._sent = 0
 
     def next_entry(self) -> bytes:
         """An entry that was never sent before."""
-        self.sent += 1
-        return b"entry number %d" % self.sent
+        self._sent += 1
+        return f"entry number {self._sent} of {self._name}".encode()
 
     def ack(self, index: int, entry: bytes) -> None:
-        """Note an acknowledgement; no index may be given twice."""
-        assert index not in self.acked, f"index {index} was acknowledged twice"
-        self.acked[index] = entry
+        """Note an acknowledgement."""
+        self._file.write(json.dumps({"index": index, "entry": entry.decode()}) + "\n")
+
+    def head(self, note: bytes) -> None:
+        """Note a head that was served."""
+        self._file.write(json.dumps({"head": note.decode()}) + "\n")
+
+
+@dataclass
+class Told:
+    """What the clients of one log were told so far, read from their journal."""
+
+    path: Path
+    acked: dict[int, bytes] = field(default_factory=dict)
+    heads: list[bytes] = field(default_factory=list)
+    _read: int = 0
+
+    def read(self) -> None:
+        """Read what was added since; no index may have been given twice."""
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as file:
+            file.seek(self._read)
+            data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        self._read += len(whole)
+        for line in whole.splitlines():
+            match json.loads(line):
+                case {"index": int(index), "entry": str(entry)}:
+                    assert index not in self.acked, f"index {index} was acknowledged twice"
+                    self.acked[index] = entry.encode()
+                case {"head": str(note)}:
+                    self.heads.append(note.encode())
 
 
 class Load:
@@ -100,7 +140,7 @@ class Load:
         async with session.get(f"{self._url}/checkpoint") as answer:
             note = await answer.read()
             if answer.status == 200:
-                self._journal.heads.append(note)
+                self._journal.head(note)
         await asyncio.sleep(0.005)
 
 
@@ -128,3 +168,59 @@ async def read_entries(log_url: str, token: str) -> list[bytes]:
                 data = data[2 + length :]
         assert len(entries) == size
         return entries
+
+
+class LoadProcess:
+    """The clients in a process of their own."""
+
+    def __init__(self, journals: Path, token: str, singles: int, *logs: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.load", journals, token, str(singles), *logs],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate(timeout=20)
+
+    async def start(self, url: str) -> None:
+        """Load this server from now on."""
+        await asyncio.to_thread(self._tell, url)
+
+    async def stop(self) -> None:
+        """End the load; every acknowledgement is in the journals."""
+        await asyncio.to_thread(self._tell, "")
+
+    def _tell(self, line: str) -> None:
+        if self._process.stdin is None or self._process.stdout is None:
+            raise TypeError
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        assert answer == f"{line}\n", f"the load ended: {answer}"
+
+
+async def main(journals: str, token: str, singles: str, *logs: str) -> None:
+    """Follow the lines of standard input until it ends."""
+    written = {name: Journal(Path(journals) / name) for name in logs}
+    loads: list[Load] = []
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        for load in loads:
+            await load.stop()
+        loads = []
+        if url := line.strip():
+            loads = [Load(f"{url}/logs/{name}", token, written[name]) for name in logs]
+            for load in loads:
+                await load.start(int(singles))
+        sys.stdout.write(line)
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -1,29 +1,44 @@
 """The server with slow commits, so that a kill at any moment falls into one.
 
-Only time is added, before the synced batch: an answer that does not wait for the commit
-is out long before the commit is durable, and the kill shows it.
+Only time is added, before the store's commit: an answer that does not wait for the commit is out
+long before the commit is durable, and the kill shows it. Each byte of DATA.commits is 1 while a
+commit is under way, so that the test knows in which cycles the server died in one.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 import time
+from itertools import count
+from pathlib import Path
 from unittest.mock import patch
 
-import plyvel
-
 from tlog.cli import main
-from tlog.store import leveldb
 from tlog.store.base import Batch
+from tlog.store.leveldb import LevelDBStore
 
 PAUSE_S = 0.05
 
+
+def commits_file(data_dir: Path) -> Path:
+    """Where the server notes that a commit is under way."""
+    return data_dir.with_name(f"{data_dir.name}.commits")
+
+
 if __name__ == "__main__":
-    write_log = leveldb._write_log
+    commit = LevelDBStore.commit
+    path = commits_file(Path(sys.argv[sys.argv.index("--data") + 1]))
+    notes = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    places = count()
 
-    def slow_write_log(log: plyvel.DB, batch: Batch) -> None:
-        """The same batch, later."""
+    def slow_commit(store: LevelDBStore, batch: Batch) -> None:
+        """The same commit, later."""
+        place = next(places)
+        os.pwrite(notes, b"\x01", place)
         time.sleep(PAUSE_S)
-        write_log(log, batch)
+        commit(store, batch)
+        os.pwrite(notes, b"\x00", place)
 
-    with patch.object(leveldb, "_write_log", slow_write_log):
+    with patch.object(LevelDBStore, "commit", slow_commit):
         main()

@@ -1,67 +1,107 @@
-"""kill -9 under load: nothing that was acknowledged is lost, no two heads disagree."""
+"""kill -9 under load: nothing that was acknowledged is lost, no two heads disagree.
+
+CRASH_CYCLES says how often the server is killed: 20 times by default, more by `make crash`.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
 import random
 from pathlib import Path
 
 import pytest
 
 from tests.faults.invariants import check_invariants, roots_by_size
-from tests.faults.load import Journal, Load, read_entries
+from tests.faults.load import LoadProcess, Told, read_entries
 from tests.faults.server_process import ServerProcess, tlog
+from tests.faults.slow_server import commits_file
 from tests.server.doubles import until
 from tlog.publisher import sign_head
 from tlog_proofs import Ed25519Signer
 
-CYCLES = 5
-CONNECTIONS = 32
+CYCLES = int(os.environ.get("CRASH_CYCLES", "20"))
+LOGS = ("a", "b")
+CONNECTIONS = 16  # to each log, one entry at a time; one more sends batches
+ACKS = 300  # of both logs in each cycle: killing an idle server would show nothing
 
 
 async def test_kill_9_under_load_loses_nothing_and_forks_nothing(tmp_path: Path) -> None:
-    """Five times: load, SIGKILL at a moment drawn by seed, restart; then everything is compared."""
+    """Load, SIGKILL at a moment drawn by seed, restart, again and again; then all is compared."""
     data_dir = tmp_path / "data"
-    vkey = tlog("log", "create", "a", "--data", str(data_dir), "--origin", "log.example/kill")
+    vkeys = {
+        name: tlog(
+            "log", "create", name, "--data", str(data_dir), "--origin", f"log.example/{name}"
+        )
+        for name in LOGS
+    }
     token = tlog(
-        *("token", "create", "--data", str(data_dir), "--log", "a"),
+        *("token", "create", "--data", str(data_dir), "--log", "a", "--log", "b"),
         *("--scope", "append", "--scope", "read"),
     )
-    journal = Journal()
-    moments = random.Random(1)
-    with ServerProcess(data_dir) as server:
-        for cycle in range(CYCLES):
-            # In three of five cycles nearly every moment lies inside a commit.
-            server.module = "tlog" if cycle % 2 else "tests.faults.slow_server"
-            await asyncio.to_thread(server.start)
-            load = Load(f"{server.url}/logs/a", token, journal)
-            await load.start(CONNECTIONS)
-            try:
-                # Past a moment in which appends flow: killing an idle server would show nothing.
-                goal = len(journal.acked) + 500
-                await until(lambda goal=goal: len(journal.acked) >= goal)  # type: ignore[misc]
-                await asyncio.sleep(moments.uniform(0, 0.3))
-                await asyncio.to_thread(server.kill)
-            finally:
-                await load.stop()
+    told = {name: Told(tmp_path / name) for name in LOGS}
+    with (
+        ServerProcess(data_dir) as server,
+        LoadProcess(tmp_path, token, CONNECTIONS, *LOGS) as load,
+    ):
+        in_commits = await crash_again_and_again(server, load, told, data_dir)
+        print(f"{CYCLES} cycles, {in_commits} ended in a commit")  # noqa: T201
+        assert in_commits >= CYCLES // 3
         server.module = "tlog"
         await asyncio.to_thread(server.start)
-        log_url = f"{server.url}/logs/a"
-        entries = await read_entries(log_url, token)
-        for _ in range(100):
-            # Published within a moment of the start; if not, the checker says what is missing.
-            if len(entries) > max(journal.acked):
-                break
-            await asyncio.sleep(0.05)
-            entries = await read_entries(log_url, token)
-        state = str(tmp_path / "heads.json")
-        where = ("--url", log_url, "--vkey", vkey, "--token", token, "--state", state)
-        assert str(len(entries)) in await asyncio.to_thread(tlog, "audit", *where)
+        for name in LOGS:
+            url = f"{server.url}/logs/{name}"
+            entries = await audited_entries(url, token, vkeys[name], told[name])
+            head = hashlib.sha256(f"log.example/{name}".encode()).hexdigest()
+            told[name].heads.append((data_dir / "heads" / head).read_bytes())
+            check_invariants(vkeys[name], entries, told[name].acked, told[name].heads)
         assert await asyncio.to_thread(server.stop) == 0
-    head = next(path for path in (data_dir / "heads").iterdir() if path.name != "lock")
-    journal.heads.append(head.read_bytes())
-    assert len(journal.heads) > CYCLES
-    check_invariants(vkey, entries, journal.acked, journal.heads)
+
+
+async def crash_again_and_again(
+    server: ServerProcess, load: LoadProcess, told: dict[str, Told], data_dir: Path
+) -> int:
+    """Kill the server in each cycle; how many times a commit was under way."""
+    moments = random.Random(1)
+    in_commits = 0
+    for cycle in range(CYCLES):
+        # In every second cycle nearly every moment lies inside a commit.
+        server.module = "tlog" if cycle % 2 else "tests.faults.slow_server"
+        await asyncio.to_thread(server.start)
+        await load.start(server.url)
+        goal = acks(told) + ACKS
+        await until(lambda goal=goal: acks(told) >= goal)  # type: ignore[misc]
+        await asyncio.sleep(moments.uniform(0, 0.3))
+        await asyncio.to_thread(server.kill)
+        await load.stop()
+        if cycle % 2 == 0:
+            in_commits += any(commits_file(data_dir).read_bytes())
+    acks(told)
+    return in_commits
+
+
+def acks(told: dict[str, Told]) -> int:
+    """How many entries were acknowledged so far, by the journals."""
+    for log in told.values():
+        log.read()
+    return sum(len(log.acked) for log in told.values())
+
+
+async def audited_entries(log_url: str, token: str, vkey: str, told: Told) -> list[bytes]:
+    """All that a log serves in the end; `tlog audit` agrees with it."""
+    entries = await read_entries(log_url, token)
+    for _ in range(100):
+        # Published within a moment of the start; if not, the checker says what is missing.
+        if len(entries) > max(told.acked):
+            break
+        await asyncio.sleep(0.05)
+        entries = await read_entries(log_url, token)
+    state = str(told.path.with_suffix(".state"))
+    where = ("--url", log_url, "--vkey", vkey, "--token", token, "--state", state)
+    assert str(len(entries)) in await asyncio.to_thread(tlog, "audit", *where)
+    assert len(told.heads) > CYCLES
+    return entries
 
 
 def test_the_checker_finds_what_it_is_there_to_find() -> None:
