@@ -1,7 +1,7 @@
 # The same commands here and in continuous integration. Each installs what it needs first.
 #   make run    [LISTEN=HOST:PORT] [DATA=DIR] [SAMPLES=DIR]    a log with real entries, until interrupted
 #   make test   [PYTHON=python3.12] [ARGS="-k name"]           lint, types, import rules, then the tests
-#   make faults [IMAGES=2000]                                  power cuts, more of them than make test opens
+#   make faults [IMAGES=2000] [FLIPS=200]                      power cuts and flipped bits, more than in make test
 #   make crash  [CYCLES=100]                                   kill -9 under load, again and again
 #   make bench  [BENCH_SECONDS=4] [BENCH_ENTRIES=8000000]      speed, beside the machine's limits (docs/bench.md)
 PYTHON ?=
@@ -24,10 +24,12 @@ test-peers: install
 	$(BIN)/pytest -m peers -rs tests/peers $(ARGS)
 
 IMAGES ?= 2000
+FLIPS ?= 200
 CYCLES ?= 100
 
 faults: install
 	POWER_IMAGES=$(IMAGES) $(BIN)/pytest -s tests/faults/test_powercut.py $(ARGS)
+	BIT_FLIPS=$(FLIPS) $(BIN)/pytest -s tests/faults/test_bit_flips.py $(ARGS)
 
 crash: install
 	CRASH_CYCLES=$(CYCLES) $(BIN)/pytest -s tests/faults/test_kill.py $(ARGS)

@@ -8,7 +8,15 @@ from threading import Lock
 from typing import cast
 
 from tlog.errors import StoreError
-from tlog.sqlite import Column, check_row, create_database, open_database, row_digest, wrapping
+from tlog.sqlite import (
+    Column,
+    check_row,
+    create_database,
+    open_database,
+    row_digest,
+    wrapping,
+    writing,
+)
 
 TABLE = "checkpoints"
 SCHEMA = """
@@ -57,7 +65,7 @@ class CheckpointStore:
             published.note,
             None,
         ]
-        with self._lock, wrapping(self._name), self._database:
+        with self._lock, writing(self._name, self._database):
             self._database.execute(
                 "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)",
                 [*columns, row_digest(TABLE, columns)],

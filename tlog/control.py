@@ -11,7 +11,15 @@ from typing import cast
 
 from tlog.errors import ControlDatabaseError, StoreError
 from tlog.ids import KEY_BYTES, WeekKey
-from tlog.sqlite import Column, check_row, create_database, open_database, row_digest, wrapping
+from tlog.sqlite import (
+    Column,
+    check_row,
+    create_database,
+    open_database,
+    row_digest,
+    wrapping,
+    writing,
+)
 from tlog.tokens import Scope, TokenRow
 
 FORMAT_VERSION = 1
@@ -175,12 +183,10 @@ class ControlDatabase:
 
     def destroy_id_keys(self, log_name: str, before_week: int) -> None:
         """Destroy a log's keys of earlier weeks: overwritten in the database, gone from the WAL."""
-        with wrapping("control.db"):
-            with self._database:
-                self._database.execute(
-                    "DELETE FROM id_keys WHERE log = ? AND week < ?", [log_name, before_week]
-                )
-            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        with writing("control.db", self._database):
+            self._database.execute(
+                "DELETE FROM id_keys WHERE log = ? AND week < ?", [log_name, before_week]
+            )
 
     def close(self) -> None:
         """Close the database; a second call does nothing."""
@@ -210,7 +216,7 @@ class ControlDatabase:
 def _insert(database: sqlite3.Connection, table: str, columns: Sequence[Column]) -> None:
     marks = ", ".join("?" * (len(columns) + 1))
     verb = "INSERT OR REPLACE" if table == "tokens" else "INSERT"
-    with wrapping("control.db"), database:
+    with writing("control.db", database):
         database.execute(
             f"{verb} INTO {table} VALUES ({marks})",
             [*columns, row_digest(table, columns)],

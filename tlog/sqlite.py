@@ -72,9 +72,23 @@ def wrapping(name: str) -> Iterator[None]:
     except OSError as error:
         message = f"{name}: {error.strerror or error}"
         raise StoreError(message) from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        # The second: Python decodes the names of columns, which a damaged schema holds.
         message = f"{name}: {error}"
         raise StoreError(message) from error
+
+
+@contextmanager
+def writing(name: str, database: sqlite3.Connection) -> Iterator[None]:
+    """One durable transaction, after which the write-ahead log is empty.
+
+    SQLite takes a damaged write-ahead log for a shorter one and says nothing: after a crash and
+    one flipped bit a revoked token would be valid again. Rows in the database have digests.
+    """
+    with wrapping(name):
+        with database:
+            yield
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
 def row_digest(table: str, columns: Sequence[Column]) -> bytes:

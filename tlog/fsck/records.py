@@ -43,6 +43,7 @@ def check_control(path: Path, name: str) -> tuple[LogRow, Path, int]:
         control = ControlDatabase(path)
         try:
             rows, tokens, heads = control.logs(), control.tokens(), control.heads
+            control.id_keys(name)
         finally:
             control.close()
     except ControlDatabaseError as error:

@@ -30,7 +30,7 @@ def open_tables(path: Path) -> Iterator[sqlite3.Connection]:
     with closing(connection):
         try:
             found = connection.execute("PRAGMA integrity_check(1)").fetchone()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise DamageError(place, str(error)) from error
         if found != ("ok",):
             raise DamageError(place, f"SQLite says: {found[0] if found else 'nothing'}")
@@ -42,7 +42,7 @@ def table_names(connection: sqlite3.Connection, file: str) -> tuple[str, ...]:
     query = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
     try:
         return tuple(str(name) for (name,) in connection.execute(query))
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise DamageError(Place(file, "list of tables"), str(error)) from error
 
 
@@ -60,7 +60,7 @@ def checked_rows(
         for row in connection.execute(f"SELECT * FROM {quoted} ORDER BY 1"):  # noqa: S608 - quoted
             place = _row_place(file, table, row)
             yield place, check_row(table, cast("tuple[Column, ...]", row))
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise DamageError(place, f"the row after it cannot be read ({error})") from error
     except StoreError as error:
         raise DamageError(place, "its digest does not fit") from error
