@@ -59,8 +59,9 @@ def _append(store: LevelDBStore, edge: RightEdge, count: int) -> RightEdge:
     hashes = [leaf_hash(entry) for entry in entries]
     extended, tiles = edge.extend(hashes)
     record = CommitRecord(edge.size, extended.size, extended.root, int(time.time()))
-    store.commit(Batch(record=record, leaves=entries, leaf_hashes=hashes, tiles=tiles))
-    store.index_leaves(edge.size, hashes)
+    batch = Batch(record=record, leaves=entries, leaf_hashes=hashes, tiles=tiles)
+    store.commit(batch)
+    store.index(batch)
     return extended
 
 

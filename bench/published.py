@@ -19,8 +19,8 @@ CREATED = 201
 
 async def measure_published(
     address: str, token: str, seconds: float, *, asked_for: bool
-) -> tuple[int, Latency]:
-    """Append one entry after the other for so long; how many, and how long each took.
+) -> Latency:
+    """Append one entry after the other for so long; how long each took to be published.
 
     asked_for: with `wait=published`, until its answer; otherwise the served checkpoint is
     asked for every millisecond until it covers the entry.
@@ -47,7 +47,7 @@ async def measure_published(
             await asyncio.sleep(POLL_S)
         durations.append(time.perf_counter() - start)
     connection.close()
-    return len(durations), latency(durations)
+    return latency(durations)
 
 
 async def _published_size(connection: Connection, token: str) -> int:

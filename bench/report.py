@@ -21,7 +21,10 @@ SECOND_LINE = f"{'':44}{'':>10}{'':>9}{'':>9}{'/1,000':>8}{'before -> after':>20
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One measurement: things a second (entries, answers, digests), latency, server CPU."""
+    """One measurement: things a second (entries, answers, digests), latency, server CPU.
+
+    rate is 0 where only the latency says something.
+    """
 
     rate: float
     latency: Latency | None
@@ -49,7 +52,7 @@ class Row:
         after = statistics.median(one.conditions.after.p50_ms for one in self.rounds)
         others = statistics.median(one.conditions.others_cores for one in self.rounds)
         return (
-            f"{self.name:44}{self.rate:>10,.0f}"
+            f"{self.name:44}{f'{self.rate:,.0f}' if self.rate else '':>10}"
             f"{_median([one.p50_ms for one in latencies], 9, 2)}"
             f"{_median([one.p99_ms for one in latencies], 9, 2)}"
             f"{_median(cpu, 8, 3)}"
