@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from tlog.addresses import Address, bind
 from tlog.api.app import make_local_app, make_public_app
+from tlog.api.connection_table import ConnectionLimits
 from tlog.api.listener import Listener
 from tlog.config import Config
 from tlog.creation import init_directory
@@ -23,6 +24,7 @@ from tlog.store.leveldb import LevelDBStore
 from tlog.store.leveldb_rows import LevelDBRows
 from tlog_clients.errors import NotReachableError
 
+LOCAL_LIMITS = ConnectionLimits(256, 256)  # beside those of TCP, which cannot starve them
 REQUEST_GRACE_S = 2.0  # of requests under way when shut-down begins, twice
 COMMAND_WAIT_S = 10.0  # of a command for a server that is starting or stopping
 SERVE_WAIT_S = 5.0  # of a server for a command that has the directory for a moment
@@ -90,9 +92,9 @@ async def serve(
     listeners: list[Listener] = []
     async with _ending(host, listeners):
         sockets, bound = bind(address)
-        listeners.append(Listener(make_public_app(host), sockets, REQUEST_GRACE_S))
-        local = bind_socket(config.data_dir)
-        listeners.append(Listener(make_local_app(host), [local], REQUEST_GRACE_S))
+        limits = ConnectionLimits(config.connections, max(1, config.connections // 2))
+        listeners.append(Listener(make_public_app(host), sockets, REQUEST_GRACE_S, limits))
+        listeners.append(_local_listener(host, config.data_dir))
         await host.start()
         for listener in listeners:
             await listener.start()
@@ -165,13 +167,16 @@ async def _served_to_itself(host: Host) -> AsyncIterator[LocalClient]:
     with TemporaryDirectory(prefix="tlog-") as name:
         listeners: list[Listener] = []
         async with _ending(host, listeners):
-            sockets = [bind_socket(Path(name))]
-            listeners.append(Listener(make_local_app(host), sockets, REQUEST_GRACE_S))
+            listeners.append(_local_listener(host, Path(name)))
             await host.start()
             await listeners[0].start()
             with socket_path(Path(name)) as path:
                 async with LocalClient(path) as client:
                     yield client
+
+
+def _local_listener(host: Host, directory: Path) -> Listener:
+    return Listener(make_local_app(host), [bind_socket(directory)], REQUEST_GRACE_S, LOCAL_LIMITS)
 
 
 @asynccontextmanager

@@ -27,6 +27,8 @@ class Config:
     clock_wait_s: int = 2  # how far behind the newest t a clock may be and is waited for
     clock_jump_s: int = 3600  # how far ahead of CLOCK_BOOTTIME a clock may jump
     body_timeout_s: float = 60.0  # for one request body
+    connections: int = 4096  # over TCP at once; half of them from one address
+    response_bytes: int = 128 * MIB  # of large answers that are under way
     wait_default_s: float = 10.0
     wait_max_s: int = 30
     stop_timeout_s: float = 9.0  # after that nothing is signed and the exit code is 1

@@ -13,11 +13,13 @@ from aiohttp import web
 
 from tests.api.fakes import FakeHost
 from tlog.api.app import make_local_app, make_public_app
+from tlog.api.connection_table import ConnectionLimits
 from tlog.api.listener import Listener
 from tlog.local import bind_socket, socket_path
 from tlog.tokens import Scope
 
 GRACE_S = 1.0
+LIMITS = ConnectionLimits(32, 8)
 
 
 @dataclass
@@ -44,8 +46,8 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
     app, local_app = make_public_app(host.as_host()), make_local_app(host.as_host())
     bound = socket.create_server(("127.0.0.1", 0))
     port = bound.getsockname()[1]
-    listener = Listener(app, [bound], GRACE_S)
-    local_listener = Listener(local_app, [bind_socket(tmp_path)], GRACE_S)
+    listener = Listener(app, [bound], GRACE_S, LIMITS)
+    local_listener = Listener(local_app, [bind_socket(tmp_path)], GRACE_S, LIMITS)
     await listener.start()
     await local_listener.start()
     timeout = aiohttp.ClientTimeout(total=20)

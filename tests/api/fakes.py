@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import cast
 
+from tlog.budget import QueueBudget, Reservation
 from tlog.checkpoints import Published
 from tlog.config import Config
 from tlog.control import LogRow
@@ -18,7 +19,7 @@ from tlog.creation import NewLog
 from tlog.errors import EmptyBatchError, NotFoundError, NotPublishedError, OutOfRangeError
 from tlog.facts import LogFacts
 from tlog.host import Host
-from tlog.sequencer import Appended
+from tlog.idempotency import Placed
 from tlog.tokens import DEFAULT_LIFETIME_S, Scope, TokenRow, TokenTable, hash_token, make_token
 from tlog_proofs import (
     Checkpoint,
@@ -81,7 +82,10 @@ class FakeClock:
 
 
 class FakeLog:
-    """Knobs: `error` is raised by appends, which wait for `gate`; `publishing` may be off."""
+    """Knobs: `refusal` comes before a body is read, `error` after it.
+
+    Appends wait for `gate`; `publishing` may be off; `budget` is what may be queued.
+    """
 
     def __init__(self, name: str, *, public: bool, kind: str = "opaque/1") -> None:
         self.signer = Ed25519Signer(f"example.com/{name}", sha256(name.encode()).digest())
@@ -89,7 +93,10 @@ class FakeLog:
         self.row = LogRow(name, self.signer.name, kind, public, vkey, NOW_S)
         self.entries = [GENESIS]
         self.notes: dict[int, bytes] = {}
+        self.refusal: Exception | None = None
         self.error: Exception | None = None
+        self.budget = QueueBudget(64 * 1024 * 1024)
+        self.reserved_at_append = -1
         self.read_error: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -127,14 +134,22 @@ class FakeLog:
             reason=self.reason,
         )
 
-    async def append(self, entries: Sequence[bytes]) -> Appended:
+    def check_accepting(self) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+
+    def reserve(self) -> Reservation:
+        return Reservation(self.budget)
+
+    async def append(self, entries: Sequence[bytes]) -> Placed:
+        self.reserved_at_append = self.budget.used_bytes
         if self.error is not None:
             raise self.error
         if not entries:
             raise EmptyBatchError("no entry")
         return await asyncio.shield(asyncio.create_task(self._commit(list(entries))))
 
-    async def _commit(self, entries: list[bytes]) -> Appended:
+    async def _commit(self, entries: list[bytes]) -> Placed:
         self.entered.set()
         await self.gate.wait()
         first = len(self.entries)
@@ -142,7 +157,8 @@ class FakeLog:
         self.committed.set()
         if self.publishing:
             self.publish()
-        return Appended(first, tuple(leaf(entry) for entry in entries))
+        indexes = range(first, len(self.entries))
+        return Placed(indexes, tuple(leaf(entry) for entry in entries), first)
 
     async def wait_published(self, size: int, timeout_s: float) -> Published | None:
         if self.published.size >= size:

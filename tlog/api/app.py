@@ -8,7 +8,8 @@ from aiohttp import web
 
 from tlog.api.access import Access
 from tlog.api.middleware import answer, check_access, expect
-from tlog.api.requests import HOST, LOCAL, ROUTE_ACCESS
+from tlog.api.requests import HOST, LOCAL, RESPONSE_BUDGET, ROUTE_ACCESS
+from tlog.api.response_budget import ResponseBudget
 from tlog.api.routes import LOCAL_ROUTES, PUBLIC_ROUTES, Route
 from tlog.host import Host
 
@@ -33,5 +34,6 @@ def _make_app(host: Host, routes: Sequence[Route], *, local: bool) -> web.Applic
             access[route] = row.access
     app[HOST] = host
     app[LOCAL] = local
+    app[RESPONSE_BUDGET] = ResponseBudget(host.config.response_bytes)
     app[ROUTE_ACCESS] = access
     return app

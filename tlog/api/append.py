@@ -1,25 +1,28 @@
 """Appending entries: bound and parse, hand over, wait for what the client asked for.
 
+A body is not read for a log that takes no entries now, and counts as queued while it arrives.
+
 A disconnect takes nothing back, and once an entry stands no answer denies it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from aiohttp import web
 
-from tlog.api.bodies import body_chunks, content_type, read_body
+from tlog.api.bodies import body_chunks, content_type, join
 from tlog.api.errors import IdsNotSupportedError, UnsupportedMediaTypeError
 from tlog.api.ndjson import parse_entries
 from tlog.api.parameters import Wait, WaitFor, query, wait_for
 from tlog.api.proofs import tlog_proof
 from tlog.api.requests import config_of, log_of
 from tlog.api.responses import BYTES, NO_STORE, caching, json_response, text_response
+from tlog.budget import Reservation
 from tlog.checkpoints import Published
 from tlog.errors import NoPolicyError, ServerError, WrongKindError
-from tlog.log import Log
 from tlog.idempotency import Placed
+from tlog.log import Log
 from tlog_proofs import KIND_OPAQUE, MAX_ENTRY_BYTES, encode_base64
 
 NDJSON = "application/x-ndjson"
@@ -31,28 +34,22 @@ async def add(request: web.Request) -> web.Response:
     """Append the body as one entry; the index alone, in ASCII decimal."""
     query(request)
     log = _log_to_append_to(request)
-    config = config_of(request)
-    entry = await read_body(request, MAX_ENTRY_BYTES, config.body_timeout_s, gzip=False)
-    appended = await log.append([entry])
+    appended = await log.append([await _read_entry(request, log, gzip=False)])
     return text_response(b"%d" % appended.indexes[0], cache=caching(log, NO_STORE))
 
 
 async def entries(request: web.Request) -> web.Response:
     """Append one entry (octet-stream) or a batch (NDJSON)."""
     log = _log_to_append_to(request)
-    config = config_of(request)
-    wait = wait_for(request, config)
+    wait = wait_for(request, config_of(request))
     if wait is not None and wait.state is Wait.WITNESSED:
         message = "the log collects no cosignatures: wait=published is what it can give"
         raise NoPolicyError(message)
     media_type = content_type(request)
     if media_type == BYTES:
-        entry = await read_body(request, MAX_ENTRY_BYTES, config.body_timeout_s)
-        return await _append_one(log, entry, wait)
+        return await _append_one(log, await _read_entry(request, log), wait)
     if media_type == NDJSON:
-        chunks = body_chunks(request, config.batch_bytes, config.body_timeout_s)
-        batch = await parse_entries(chunks, config.batch_entries)
-        return await _append_batch(log, batch, wait)
+        return await _append_batch(log, await _read_batch(request, log), wait)
     message = f"this route takes {BYTES} (one entry) and {NDJSON} (a batch)"
     raise UnsupportedMediaTypeError(message)
 
@@ -67,6 +64,29 @@ def _log_to_append_to(request: web.Request) -> Log:
         message = f"{IDEMPOTENCY_KEY} is not honoured yet: send the entry without it"
         raise IdsNotSupportedError(message)
     return log
+
+
+async def _read_entry(request: web.Request, log: Log, *, gzip: bool = True) -> bytes:
+    log.check_accepting()
+    timeout_s = config_of(request).body_timeout_s
+    # What is reserved is given back before the append takes its own, in the same turn of the loop.
+    with log.reserve() as reservation:
+        chunks = body_chunks(request, MAX_ENTRY_BYTES, timeout_s, gzip=gzip)
+        return await join(_counted(chunks, reservation))
+
+
+async def _read_batch(request: web.Request, log: Log) -> list[bytes]:
+    log.check_accepting()
+    config = config_of(request)
+    with log.reserve() as reservation:
+        chunks = body_chunks(request, config.batch_bytes, config.body_timeout_s)
+        return await parse_entries(_counted(chunks, reservation), config.batch_entries)
+
+
+async def _counted(chunks: AsyncIterator[bytes], reservation: Reservation) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        reservation.grow(len(chunk))
+        yield chunk
 
 
 async def _append_one(log: Log, entry: bytes, wait: WaitFor | None) -> web.Response:

@@ -29,8 +29,13 @@ async def read_body(
     request: web.Request, max_bytes: int, timeout_s: float, *, gzip: bool = True
 ) -> bytes:
     """The whole body, at most max_bytes once decompressed; raises as `body_chunks`."""
+    return await join(body_chunks(request, max_bytes, timeout_s, gzip=gzip))
+
+
+async def join(chunks: AsyncIterator[bytes]) -> bytes:
+    """The pieces as one."""
     body = bytearray()
-    async for chunk in body_chunks(request, max_bytes, timeout_s, gzip=gzip):
+    async for chunk in chunks:
         body += chunk
     return bytes(body)
 

@@ -1,39 +1,107 @@
-"""One HTTP connection, with our answer to what aiohttp's parser refuses."""
+"""One HTTP connection: its deadlines, and our answer to what aiohttp's parser refuses."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import Self
+from typing import cast
 
 from aiohttp import web
 
+from tlog.api.connection_table import ConnectionTable, peer_address
 from tlog.api.errors import ExpectationError, MalformedRequestError
+from tlog.api.large_response import LargeResponse
 from tlog.api.middleware import add_common_headers
 from tlog.api.problems import problem_response
 from tlog.errors import ServerError
 
 KEEPALIVE_S = 75.0  # longer than the proxies in front keep theirs
+HEADER_S = 10.0  # for a whole header, from the connection or the first byte of the next request
+# What waits to be sent must go at no less than this rate, whether or not anything comes behind it.
+SEND_WINDOW_S = 10.0
+SEND_WINDOW_BYTES = 40 * 1024
 
 
 class Connection(web.RequestHandler):
     """A connection on which even a broken request is answered by a problem, and not logged."""
 
-    __slots__ = ()
+    __slots__ = ("_header_since", "_resumed", "_table", "_transport", "_watch", "address")
 
-    @classmethod
-    def of(cls, server: web.Server) -> Self:
-        """A new connection of an application's server.
+    def __init__(self, server: web.Server, table: ConnectionTable) -> None:
+        """A new connection of an application's server, to be admitted by the table.
 
         Bodies are not decompressed by aiohttp: tlog.api.bodies does it within bounds.
         """
-        return cls(
+        super().__init__(
             server,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=KEEPALIVE_S,
             auto_decompress=False,
             access_log=None,  # type: ignore[arg-type] # as aiohttp's own runner passes it
         )
+        self.address = ""
+        self._table = table
+        self._transport: asyncio.Transport | None = None  # until it is lost, closing or not
+        self._header_since: float | None = None
+        self._resumed = 0  # how often the transport's buffer was nearly empty again
+        # Of what waits to be sent: since when it is watched, _resumed then, and how much it was.
+        self._watch: tuple[float, int, int] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, unless this is one connection too many: then it ends at once."""
+        self._transport = cast("asyncio.Transport", transport)
+        self.address = peer_address(transport.get_extra_info("peername"))
+        if not self._table.admit(self):
+            self._transport.abort()
+            return
+        self._header_since = self._loop.time()
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The connection has ended."""
+        self._table.remove(self)
+        self._transport = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; the first bytes of a header start its deadline, the last ones end it."""
+        super().data_received(data)
+        if not self.idle:
+            self._header_since = None
+        elif self._header_since is None:
+            self._header_since = self._loop.time()
+
+    def resume_writing(self) -> None:
+        """Most of what waited to be sent is gone."""
+        self._resumed += 1
+        super().resume_writing()
+
+    @property
+    def idle(self) -> bool:
+        """Whether the next request is waited for."""
+        return self._waiter is not None and not self._waiter.done()
+
+    def is_late(self, now: float) -> bool:
+        """Whether a header did not come in time, or what is to be sent does not go."""
+        if self._header_since is not None and now - self._header_since > HEADER_S:
+            return True
+        waiting = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        if waiting == 0:
+            self._watch = None
+            return False
+        if self._watch is None:
+            self._watch = (now, self._resumed, waiting)
+            return False
+        since, resumed, before = self._watch
+        if now - since < SEND_WINDOW_S:
+            return False
+        self._watch = (now, self._resumed, waiting)
+        return resumed == self._resumed and before - waiting < SEND_WINDOW_BYTES
+
+    def abort(self) -> None:
+        """End at once; what is still to be sent is dropped."""
+        if self._transport is not None:
+            self._transport.abort()
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
@@ -44,7 +112,15 @@ class Connection(web.RequestHandler):
             error = ExpectationError("the only expectation that is met is 100-continue")
             resp = problem_response(error, secrets.token_hex(8))
             add_common_headers(resp)
-        return await super().finish_response(request, resp, start_time)
+        try:
+            finished, reset = await super().finish_response(request, resp, start_time)
+        finally:
+            if isinstance(resp, LargeResponse):
+                resp.end()
+            self._table.used(self)
+        if reset:
+            self.abort()
+        return finished, reset
 
     def handle_error(
         self,

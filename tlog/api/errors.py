@@ -13,6 +13,7 @@ RequestError
 +-- ExpectationError             an Expect header other than 100-continue
 +-- IdsNotSupportedError         an idempotency id, for which no guarantee is given
 +-- NotReadyError                readiness, as a problem
++-- OverloadedError              too many bytes of answers are under way
 """
 
 from __future__ import annotations
@@ -76,3 +77,7 @@ class IdsNotSupportedError(RequestError):
 
 class NotReadyError(RequestError):
     """The server or one of its logs does not take appends."""
+
+
+class OverloadedError(RequestError):
+    """As many bytes of answers are under way as may be."""

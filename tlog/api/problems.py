@@ -47,6 +47,7 @@ PROBLEMS: dict[type[TlogError], Problem] = {
     errors.EntryTooLargeError: Problem("entry-too-large", 413, "An entry is too large"),
     errors.BatchTooLargeError: Problem("batch-too-large", 413, "The batch is too large"),
     errors.EmptyBatchError: Problem("empty-batch", 400, "The batch holds no entry"),
+    errors.IdConflictError: Problem("id-conflict", 409, "The id was used for other bytes"),
     errors.QueueFullError: Problem("queue-full", 429, "Too many entries are waiting"),
     errors.WrongKindError: Problem("wrong-kind", 409, "The log does not take such entries"),
     errors.DiskReserveError: Problem("disk-reserve", 507, "The disk is down to its reserve"),
@@ -91,6 +92,7 @@ PROBLEMS: dict[type[TlogError], Problem] = {
         "ids-not-supported", 501, "Idempotency ids are not supported"
     ),
     api_errors.NotReadyError: Problem("not-ready", 503, "The server is not ready"),
+    api_errors.OverloadedError: Problem("overloaded", 503, "Too many answers are under way"),
 }
 
 
@@ -139,7 +141,12 @@ def _add_headers(response: web.Response, error: BaseException) -> None:
             response.headers["Allow"] = ", ".join(sorted(allowed))
         case errors.QueueFullError(retry_after_s=seconds):
             response.headers["Retry-After"] = str(seconds)
-        case errors.StartingError() | errors.StoppingError() | api_errors.NotReadyError():
+        case (
+            errors.StartingError()
+            | errors.StoppingError()
+            | api_errors.NotReadyError()
+            | api_errors.OverloadedError()
+        ):
             response.headers["Retry-After"] = str(RETRY_AFTER_S)
         case api_errors.BodyTooLargeError() | api_errors.BodyTimeoutError():
             # What is left of the body is not worth reading: the connection ends here.

@@ -7,9 +7,10 @@ import gzip
 
 from aiohttp import hdrs, web
 
+from tlog.api.large_response import LargeResponse
 from tlog.api.negotiation import accepts_gzip
 from tlog.api.parameters import path_number, path_tile, query
-from tlog.api.requests import caller_of, host_of, log_of
+from tlog.api.requests import RESPONSE_BUDGET, caller_of, host_of, log_of
 from tlog.api.responses import (
     BYTES,
     IMMUTABLE,
@@ -19,11 +20,14 @@ from tlog.api.responses import (
     json_response,
     text_response,
 )
-from tlog_proofs import EntryBundle
+from tlog.log import Log
+from tlog_proofs import MAX_ENTRY_BYTES, EntryBundle
 
 GZIP_LEVEL = 1
 MIN_GZIP_BYTES = 256  # below that a gzip header costs more than it saves
 MAX_LOOP_GZIP_BYTES = 16 * 1024  # more is compressed in a thread
+MIN_LARGE_BYTES = 64 * 1024  # less is at home in a transport's buffer
+MAX_ROW_BYTES = 2 + MAX_ENTRY_BYTES  # of an entry in a bundle, with its length
 
 
 async def logs(request: web.Request) -> web.Response:
@@ -60,9 +64,7 @@ async def tile(request: web.Request) -> web.Response:
     log = log_of(request)
     asked = path_tile(request)
     if isinstance(asked, EntryBundle):
-        return await _bundle_response(
-            request, await log.read_bundle(asked), caching(log, IMMUTABLE)
-        )
+        return await _bundle_response(request, log, asked)
     return bytes_response(await log.read_tile(asked), cache=caching(log, IMMUTABLE))
 
 
@@ -74,12 +76,28 @@ async def entry(request: web.Request) -> web.Response:
     return bytes_response(body, cache=caching(log, IMMUTABLE))
 
 
-async def _bundle_response(request: web.Request, body: bytes, cache: str) -> web.Response:
-    headers = {hdrs.CONTENT_TYPE: BYTES, hdrs.CACHE_CONTROL: cache, hdrs.VARY: hdrs.ACCEPT_ENCODING}
-    if len(body) >= MIN_GZIP_BYTES and accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING)):
-        headers[hdrs.CONTENT_ENCODING] = "gzip"
-        body = await _compress(body)
-    return web.Response(body=body, headers=headers)
+async def _bundle_response(request: web.Request, log: Log, bundle: EntryBundle) -> web.Response:
+    headers: dict[str, str] = {
+        hdrs.CONTENT_TYPE: BYTES,
+        hdrs.CACHE_CONTROL: caching(log, IMMUTABLE),
+        hdrs.VARY: hdrs.ACCEPT_ENCODING,
+    }
+    # How large it is shows only when it is read: until then it counts as large as it can be.
+    share = await request.app[RESPONSE_BUDGET].take(bundle.width * MAX_ROW_BYTES)
+    try:
+        body = await log.read_bundle(bundle)
+        share.shrink(len(body))
+        if len(body) >= MIN_GZIP_BYTES and accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING)):
+            headers[hdrs.CONTENT_ENCODING] = "gzip"
+            body = await _compress(body)
+            share.shrink(len(body))
+    except BaseException:
+        share.release()
+        raise
+    if len(body) < MIN_LARGE_BYTES or request.method == hdrs.METH_HEAD:
+        share.release()
+        return web.Response(body=body, headers=headers)
+    return LargeResponse(body, headers, share)
 
 
 async def _compress(body: bytes) -> bytes:

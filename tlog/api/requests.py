@@ -5,12 +5,14 @@ from __future__ import annotations
 from aiohttp import web
 
 from tlog.api.access import Access, Caller
+from tlog.api.response_budget import ResponseBudget
 from tlog.config import Config
 from tlog.host import Host
 from tlog.log import Log
 
 HOST = web.AppKey("HOST", Host)
 LOCAL = web.AppKey("LOCAL", bool)
+RESPONSE_BUDGET = web.AppKey("RESPONSE_BUDGET", ResponseBudget)
 ROUTE_ACCESS = web.AppKey("ROUTE_ACCESS", dict[web.AbstractRoute, Access])
 
 # The Log that the path names, once the caller may do what the route does; None without a name.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -16,6 +18,8 @@ from tlog.config import Config
 from tlog.errors import UsageError
 from tlog.signals import StopSignals
 
+# The databases of all logs need a few thousand at most; connections get half of what there is.
+MANY_DESCRIPTORS = 2**20
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -71,8 +75,18 @@ def command(
         )
     configure_log(getattr(logging, log_level.upper()))
     config = Config(data_dir=data_dir, disk_reserve_bytes=disk_reserve_bytes)
+    connections = min(config.connections, _raise_descriptor_limit() // 2)
+    config = replace(config, connections=connections)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(config, address))
+
+
+def _raise_descriptor_limit() -> int:
+    """Let the process have as many descriptors as it may; how many that are."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return MANY_DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
 
 
 async def _run(config: Config, address: Address) -> None:
