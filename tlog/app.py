@@ -168,7 +168,7 @@ async def _served_to_itself(host: Host) -> AsyncIterator[LocalClient]:
         listeners: list[Listener] = []
         async with _ending(host, listeners):
             listeners.append(_local_listener(host, Path(name)))
-            await host.start()
+            await host.start(publish=False)  # a command looks, and makes: it signs for no log
             await listeners[0].start()
             with socket_path(Path(name)) as path:
                 async with LocalClient(path) as client:

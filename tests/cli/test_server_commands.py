@@ -61,7 +61,7 @@ def test_creating_a_log_makes_the_directory_and_prints_the_vkey(tmp_path: Path) 
             "public": True,
             "vkey": key.vkey,
             "size": 1,
-            "state": "ready",
+            "state": "stopped",
             "reason": None,
         }.items()
     )

@@ -19,6 +19,7 @@ from tlog.local import bind_socket
 from tlog.lock import DirectoryLock
 
 LIMIT_S = 20
+ORIGIN = "example.com/a"
 
 
 class _Recorder:
@@ -180,13 +181,46 @@ async def test_two_commands_at_once_both_succeed(tmp_path: Path) -> None:
 
 
 async def test_a_created_log_takes_appends_at_once(tmp_path: Path) -> None:
-    """The answer to a creation comes when the log is ready, not while it starts."""
+    """A server's answer to a creation comes when the log is ready, not while it starts."""
     data_dir = tmp_path / "data"
     init_directory(data_dir)
-    async with tlog.app.local_client(Config(data_dir=data_dir)) as client:
-        body = {"name": "a", "origin": "example.com/a", "kind": "opaque/1"}
-        facts = await client.request("POST", "/admin/logs", body)
+    config = Config(data_dir=data_dir, disk_reserve_bytes=0)
+    body = {"name": "a", "origin": ORIGIN, "kind": "opaque/1"}
+    stop, announced = asyncio.Event(), asyncio.Event()
+    async with asyncio.timeout(LIMIT_S):
+        serving = asyncio.create_task(
+            tlog.app.serve(config, Address("127.0.0.1", 0), stop, lambda url: announced.set())
+        )
+        await announced.wait()
+        async with tlog.app.local_client(config) as client:
+            facts = await client.request("POST", "/admin/logs", body)
+        stop.set()
+        await serving
     assert facts["state"] == "ready"
+
+
+async def test_commands_on_a_stopped_directory_sign_nothing(tmp_path: Path) -> None:
+    """What a crash left unsigned is shown as such, and signed by the next server, not by a look."""
+    data_dir = tmp_path / "data"
+    init_directory(data_dir)
+    config = Config(data_dir=data_dir, disk_reserve_bytes=0, publish_interval_s=3600)
+    host = tlog.app.open_host(config)
+    await host.start()
+    await host.create_log(NewLog("a", ORIGIN))
+    host.log("a").halt()
+    await host.log("a").append([b"committed"])
+    await host.stop()
+    host.release()
+    heads = {path: path.read_bytes() for path in (data_dir / "heads").iterdir()}
+    async with tlog.app.local_client(config) as client:
+        facts = await client.request("GET", "/admin/logs/a")
+        body = {"name": "b", "origin": "example.com/b", "kind": "opaque/1"}
+        await client.request("POST", "/admin/logs", body)
+        tokens = {"logs": ["a", "b"], "scopes": ["read"]}
+        await client.request("POST", "/admin/tokens", tokens)
+        await asyncio.sleep(0.1)
+    assert (facts["state"], facts["size"]) == ("stopped", 1)
+    assert {path: path.read_bytes() for path in heads} == heads
 
 
 async def test_a_host_that_stops_creates_nothing(tmp_path: Path) -> None:
