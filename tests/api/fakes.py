@@ -20,6 +20,7 @@ from tlog.errors import EmptyBatchError, NotFoundError, NotPublishedError, OutOf
 from tlog.facts import LogFacts
 from tlog.host import Host
 from tlog.idempotency import Placed
+from tlog.ids import EntryId
 from tlog.tokens import DEFAULT_LIFETIME_S, Scope, TokenRow, TokenTable, hash_token, make_token
 from tlog_proofs import (
     Checkpoint,
@@ -141,7 +142,10 @@ class FakeLog:
     def reserve(self) -> Reservation:
         return Reservation(self.budget)
 
-    async def append(self, entries: Sequence[bytes]) -> Placed:
+    async def append(
+        self, entries: Sequence[bytes], ids: Sequence[EntryId | None] = ()
+    ) -> Placed:
+        assert not any(ids), "ids are tested against a real log"
         self.reserved_at_append = self.budget.used_bytes
         if self.error is not None:
             raise self.error

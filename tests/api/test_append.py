@@ -198,14 +198,6 @@ async def test_other_types_are_415_and_the_right_ones_are_named(
     assert NDJSON in problem["detail"]
 
 
-@pytest.mark.parametrize("path", [ADD, ENTRIES])
-async def test_ids_are_refused_until_they_are_honoured(api: Api, path: str) -> None:
-    """An Idempotency-Key is a 501: nobody shall believe in a guarantee that is not given."""
-    status, problem, _ = await _post(api, path, b"x", Content_Type=OCTETS, Idempotency_Key="1")
-    assert (status, _type(problem)) == (501, "ids-not-supported")
-    assert len(api.host.logs["private"].entries) == 1
-
-
 @pytest.mark.parametrize("path", ["/logs/events/add", "/logs/events/entries"])
 async def test_raw_entries_into_a_log_of_events_are_409(api: Api, path: str) -> None:
     """An event log takes no raw entry, whatever its bytes."""

@@ -36,7 +36,7 @@ async def _pieces(body: bytes, sizes: Sequence[int] = ()) -> AsyncIterator[bytes
 
 
 def _parse(body: bytes, sizes: Sequence[int] = (), max_entries: int = 1000) -> list[bytes]:
-    return asyncio.run(parse_entries(_pieces(body, sizes), max_entries))
+    return asyncio.run(parse_entries(_pieces(body, sizes), max_entries)).entries
 
 
 @given(

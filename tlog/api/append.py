@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator, Sequence
 from aiohttp import web
 
 from tlog.api.bodies import body_chunks, content_type, join
-from tlog.api.errors import IdsNotSupportedError, UnsupportedMediaTypeError
-from tlog.api.ndjson import parse_entries
+from tlog.api.entry_ids import header_id, id_of, refuse_header_id
+from tlog.api.errors import UnsupportedMediaTypeError
+from tlog.api.ndjson import Batch, parse_entries
 from tlog.api.parameters import Wait, WaitFor, query, wait_for
 from tlog.api.proofs import tlog_proof
 from tlog.api.requests import config_of, log_of
@@ -22,11 +23,11 @@ from tlog.budget import Reservation
 from tlog.checkpoints import Published
 from tlog.errors import NoPolicyError, ServerError, WrongKindError
 from tlog.idempotency import Placed
+from tlog.ids import EntryId
 from tlog.log import Log
 from tlog_proofs import KIND_OPAQUE, MAX_ENTRY_BYTES, encode_base64
 
 NDJSON = "application/x-ndjson"
-IDEMPOTENCY_KEY = "Idempotency-Key"
 COMMITTED = "committed"
 
 
@@ -34,8 +35,9 @@ async def add(request: web.Request) -> web.Response:
     """Append the body as one entry; the index alone, in ASCII decimal."""
     query(request)
     log = _log_to_append_to(request)
-    appended = await log.append([await _read_entry(request, log, gzip=False)])
-    return text_response(b"%d" % appended.indexes[0], cache=caching(log, NO_STORE))
+    entry_id = header_id(request)
+    placed = await log.append([await _read_entry(request, log, gzip=False)], [entry_id])
+    return text_response(b"%d" % placed.indexes[0], cache=caching(log, NO_STORE))
 
 
 async def entries(request: web.Request) -> web.Response:
@@ -47,9 +49,13 @@ async def entries(request: web.Request) -> web.Response:
         raise NoPolicyError(message)
     media_type = content_type(request)
     if media_type == BYTES:
-        return await _append_one(log, await _read_entry(request, log), wait)
+        entry_id = header_id(request)
+        return await _append_one(log, await _read_entry(request, log), entry_id, wait)
     if media_type == NDJSON:
-        return await _append_batch(log, await _read_batch(request, log), wait)
+        refuse_header_id(request)
+        batch = await _read_batch(request, log)
+        ids = [None if text is None else id_of(request, text) for text in batch.ids]
+        return await _append_batch(log, batch.entries, ids, wait)
     message = f"this route takes {BYTES} (one entry) and {NDJSON} (a batch)"
     raise UnsupportedMediaTypeError(message)
 
@@ -60,9 +66,6 @@ def _log_to_append_to(request: web.Request) -> Log:
     if log.row.kind != KIND_OPAQUE:
         message = f"a log of kind {log.row.kind} takes no raw entries"
         raise WrongKindError(message)
-    if IDEMPOTENCY_KEY in request.headers:
-        message = f"{IDEMPOTENCY_KEY} is not honoured yet: send the entry without it"
-        raise IdsNotSupportedError(message)
     return log
 
 
@@ -75,7 +78,7 @@ async def _read_entry(request: web.Request, log: Log, *, gzip: bool = True) -> b
         return await join(_counted(chunks, reservation))
 
 
-async def _read_batch(request: web.Request, log: Log) -> list[bytes]:
+async def _read_batch(request: web.Request, log: Log) -> Batch:
     log.check_accepting()
     config = config_of(request)
     with log.reserve() as reservation:
@@ -89,37 +92,44 @@ async def _counted(chunks: AsyncIterator[bytes], reservation: Reservation) -> As
         yield chunk
 
 
-async def _append_one(log: Log, entry: bytes, wait: WaitFor | None) -> web.Response:
-    appended = await log.append([entry])
-    members = _place(appended, 0)
+async def _append_one(
+    log: Log, entry: bytes, entry_id: EntryId | None, wait: WaitFor | None
+) -> web.Response:
+    placed = await log.append([entry], [entry_id])
+    members = _place(placed, 0)
     if wait is None:
-        return _answer(log, members, 201)
-    published = await _published(log, appended, wait)
-    proof = None if published is None else await _proof(log, appended.indexes[0], published)
+        return _answer(log, members, _status(placed))
+    published = await _published(log, placed, wait)
+    proof = None if published is None else await _proof(log, placed.indexes[0], published)
     if proof is None:
         return _answer(log, members | {"state": COMMITTED}, 202)
-    return _answer(log, members | {"proof": proof}, 201)
+    return _answer(log, members | {"proof": proof}, _status(placed))
 
 
-async def _append_batch(log: Log, batch: Sequence[bytes], wait: WaitFor | None) -> web.Response:
-    appended = await log.append(batch)
-    places = [_place(appended, number) for number in range(len(batch))]
-    published = None if wait is None else await _published(log, appended, wait)
+async def _append_batch(
+    log: Log, batch: Sequence[bytes], ids: Sequence[EntryId | None], wait: WaitFor | None
+) -> web.Response:
+    placed = await log.append(batch, ids)
+    places = [_place(placed, number) for number in range(len(batch))]
+    published = None if wait is None else await _published(log, placed, wait)
     if wait is not None and published is None:
         return _answer(log, {"entries": places, "state": COMMITTED}, 202)
-    members: dict[str, object] = {
-        "first_index": appended.first_new,
-        "count": len(batch),
-        "entries": places,
-    }
+    members: dict[str, object] = {"count": len(batch), "entries": places}
+    if placed.first_new is not None:
+        members["first_index"] = placed.first_new
     if published is not None:
         members["checkpoint"] = published.note.decode()
-    return _answer(log, members, 201)
+    return _answer(log, members, _status(placed))
 
 
-async def _published(log: Log, appended: Placed, wait: WaitFor) -> Published | None:
+def _status(placed: Placed) -> int:
+    """201 when something was added, 200 when all of it stood before."""
+    return 200 if placed.first_new is None else 201
+
+
+async def _published(log: Log, placed: Placed, wait: WaitFor) -> Published | None:
     """The checkpoint that covers what was appended, or None: not known in time."""
-    return await log.wait_published(appended.size, wait.timeout_s)
+    return await log.wait_published(placed.size, wait.timeout_s)
 
 
 async def _proof(log: Log, index: int, published: Published) -> str | None:
@@ -131,10 +141,10 @@ async def _proof(log: Log, index: int, published: Published) -> str | None:
     return tlog_proof(index, proof, published).decode()
 
 
-def _place(appended: Placed, number: int) -> dict[str, object]:
+def _place(placed: Placed, number: int) -> dict[str, object]:
     return {
-        "index": appended.indexes[number],
-        "leaf_hash": encode_base64(appended.leaf_hashes[number]),
+        "index": placed.indexes[number],
+        "leaf_hash": encode_base64(placed.leaf_hashes[number]),
     }
 
 

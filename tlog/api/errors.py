@@ -11,7 +11,6 @@ RequestError
 +-- BodyTooLargeError            a body over its bound
 +-- BodyTimeoutError             a body that came too slowly
 +-- ExpectationError             an Expect header other than 100-continue
-+-- IdsNotSupportedError         an idempotency id, for which no guarantee is given
 +-- NotReadyError                readiness, as a problem
 +-- OverloadedError              too many bytes of answers are under way
 """
@@ -69,10 +68,6 @@ class BodyTimeoutError(RequestError):
 
 class ExpectationError(RequestError):
     """An Expect header that asks for something else than 100-continue."""
-
-
-class IdsNotSupportedError(RequestError):
-    """An idempotency id: refused, so that nobody relies on what is not given."""
 
 
 class NotReadyError(RequestError):

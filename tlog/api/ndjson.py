@@ -1,20 +1,21 @@
-"""Batches of entries as NDJSON: `{"entry": BASE64}` a line, strict and bounded as it arrives."""
+"""Batches as NDJSON: `{"entry": BASE64, "id": TEXT}` a line, strict and bounded as they arrive."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import msgspec
 
-from tlog.api.errors import IdsNotSupportedError, MalformedRequestError
+from tlog.api.errors import MalformedRequestError
 from tlog.errors import BatchTooLargeError, EntryTooLargeError
 from tlog_proofs import MAX_ENTRY_BYTES, MalformedError, decode_base64
 
 MAX_BASE64_CHARS = (MAX_ENTRY_BYTES + 2) // 3 * 4
 MAX_LINE_BYTES = MAX_BASE64_CHARS + 1024  # the rest is a few names and white space
 MAX_REASON_CHARS = 200
-_PLAIN_QUOTES = 4  # of a line with one member, when nothing in it is escaped
+_PLAIN_QUOTES = 4  # of each member, when nothing in it is escaped
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
@@ -25,15 +26,22 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True):
 _DECODER = msgspec.json.Decoder(_Line)
 
 
-async def parse_entries(chunks: AsyncIterator[bytes], max_entries: int) -> list[bytes]:
-    """Parse the lines of an NDJSON body into entries.
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The entries of a body and, parallel to them, their ids as they were sent."""
+
+    entries: list[bytes]
+    ids: list[str | None]
+
+
+async def parse_entries(chunks: AsyncIterator[bytes], max_entries: int) -> Batch:
+    """Parse the lines of an NDJSON body into entries with their ids.
 
     Lines end in LF alone; the last one may lack it, and one empty line may follow.
 
     Raises:
         MalformedRequestError: a line that is not one; says which.
         EntryTooLargeError, BatchTooLargeError: over a bound, as soon as that is certain.
-        IdsNotSupportedError: a line with an id.
     """
     lines = _Lines(max_entries)
     rest = bytearray()
@@ -48,7 +56,7 @@ async def parse_entries(chunks: AsyncIterator[bytes], max_entries: int) -> list[
             raise _line_too_long(lines.number + 1)
     if rest:
         lines.add(bytes(rest))
-    return lines.entries
+    return Batch(lines.entries, lines.ids)
 
 
 class _Lines:
@@ -58,6 +66,7 @@ class _Lines:
         self._max_entries = max_entries
         self._blank = False
         self.entries: list[bytes] = []
+        self.ids: list[str | None] = []
         self.number = 0
 
     def add(self, line: bytes) -> None:
@@ -71,10 +80,12 @@ class _Lines:
         if len(self.entries) == self._max_entries:
             message = f"at most {self._max_entries} entries a batch"
             raise BatchTooLargeError(message)
-        self.entries.append(_parse_line(line, self.number))
+        entry, entry_id = _parse_line(line, self.number)
+        self.entries.append(entry)
+        self.ids.append(entry_id)
 
 
-def _parse_line(line: bytes, number: int) -> bytes:
+def _parse_line(line: bytes, number: int) -> tuple[bytes, str | None]:
     if len(line) > MAX_LINE_BYTES:
         raise _line_too_long(number)
     try:
@@ -82,17 +93,16 @@ def _parse_line(line: bytes, number: int) -> bytes:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         message = f'line {number} is not {{"entry": base64}}: {str(error)[:MAX_REASON_CHARS]}'
         raise MalformedRequestError(message) from error
-    if fields.id is not msgspec.UNSET:
-        message = f"line {number} has an id: this server does not give idempotency yet"
-        raise IdsNotSupportedError(message)
-    if (b"\\" in line or line.count(b'"') != _PLAIN_QUOTES) and _has_duplicate(line):
+    entry_id = None if fields.id is msgspec.UNSET else fields.id
+    members = 1 if entry_id is None else 2
+    if (b"\\" in line or line.count(b'"') != members * _PLAIN_QUOTES) and _has_duplicate(line):
         message = f"line {number} names a member twice"
         raise MalformedRequestError(message)
     if len(fields.entry) > MAX_BASE64_CHARS:
         message = f"line {number} has an entry over {MAX_ENTRY_BYTES} bytes"
         raise EntryTooLargeError(message)
     try:
-        return decode_base64(fields.entry, max_bytes=MAX_ENTRY_BYTES)
+        return decode_base64(fields.entry, max_bytes=MAX_ENTRY_BYTES), entry_id
     except MalformedError as error:
         message = f"line {number}: {error}"
         raise MalformedRequestError(message) from error

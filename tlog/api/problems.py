@@ -48,6 +48,7 @@ PROBLEMS: dict[type[TlogError], Problem] = {
     errors.BatchTooLargeError: Problem("batch-too-large", 413, "The batch is too large"),
     errors.EmptyBatchError: Problem("empty-batch", 400, "The batch holds no entry"),
     errors.IdConflictError: Problem("id-conflict", 409, "The id was used for other bytes"),
+    errors.IdConflictError: Problem("id-conflict", 409, "The id was sent with other bytes"),
     errors.QueueFullError: Problem("queue-full", 429, "Too many entries are waiting"),
     errors.WrongKindError: Problem("wrong-kind", 409, "The log does not take such entries"),
     errors.DiskReserveError: Problem("disk-reserve", 507, "The disk is down to its reserve"),
@@ -87,9 +88,6 @@ PROBLEMS: dict[type[TlogError], Problem] = {
     api_errors.BodyTimeoutError: Problem("body-timeout", 408, "The body came too slowly"),
     api_errors.ExpectationError: Problem(
         "expectation-failed", 417, "Only 100-continue can be expected"
-    ),
-    api_errors.IdsNotSupportedError: Problem(
-        "ids-not-supported", 501, "Idempotency ids are not supported"
     ),
     api_errors.NotReadyError: Problem("not-ready", 503, "The server is not ready"),
     api_errors.OverloadedError: Problem("overloaded", 503, "Too many answers are under way"),
