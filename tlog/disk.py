@@ -19,17 +19,17 @@ class DiskWatch:
         """Watch the file systems of the data directory and of the head store."""
         self._paths = (config.data_dir, heads)
         self._config = config
-        self._problem: str | None = None
+        self.problem: str | None = None  # as one sentence
 
     def check(self) -> None:
         """Raise DiskReserveError when the reserve is reached."""
-        if self._problem is not None:
-            raise DiskReserveError(self._problem)
+        if self.problem is not None:
+            raise DiskReserveError(self.problem)
 
     def measure(self) -> None:
         """Look at the disks now (blocks)."""
         problems = filter(None, map(self._problem_of, self._paths))
-        self._problem = next(problems, None)
+        self.problem = next(problems, None)
 
     def _problem_of(self, path: Path) -> str | None:
         try:

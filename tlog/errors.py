@@ -16,6 +16,7 @@ ServerError
 |   +-- NoPolicyError            a wait for witnesses that the log does not have
 +-- NotPublishedError            an index or size beyond the published one
 +-- NotFoundError                nothing by that name
++-- UnreadableError              the log's databases cannot be opened, and why
 +-- OutOfRangeError              numbers that cannot go together
 +-- StoreError                   the databases failed or hold what they should not
 |   +-- HeadConflictError        the head store holds another head than was expected
@@ -102,6 +103,10 @@ class NotPublishedError(ServerError):
 
 class NotFoundError(ServerError):
     """Nothing by that name or hash."""
+
+
+class UnreadableError(ServerError):
+    """The log's databases cannot be opened; the message is the log's reason."""
 
 
 class OutOfRangeError(ServerError):

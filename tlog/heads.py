@@ -77,7 +77,9 @@ class FileHeadStore:
 
     def _read(self, origin: str) -> bytes | None:
         try:
-            with self._path(origin).open("rb") as file:
+            # A pipe in the head's place must not be waited for.
+            descriptor = os.open(self._path(origin), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            with os.fdopen(descriptor, "rb") as file:
                 head = file.read(MAX_HEAD_BYTES + 1)
         except FileNotFoundError:
             return None

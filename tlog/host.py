@@ -108,6 +108,7 @@ class Host:
         return (
             self._started
             and not self._stopping
+            and self._shared.disk.problem is None
             and all(log.state == "ready" for log in self._logs.values())
         )
 

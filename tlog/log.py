@@ -19,10 +19,10 @@ from tlog.control import LogRow
 from tlog.disk import DiskWatch
 from tlog.errors import (
     NotFoundError,
-    NotPublishedError,
     ReadOnlyError,
     StoppingError,
     StoreError,
+    UnreadableError,
     WrongKindError,
 )
 from tlog.facts import LogFacts
@@ -121,11 +121,11 @@ class Log:
 
     @property
     def published(self) -> Published:
-        """The checkpoint that is served; NotPublishedError when none can be read."""
+        """The checkpoint that is served; UnreadableError when none can be read."""
         published = self._published
         if published is None:
-            message = "no published checkpoint can be read"
-            raise NotPublishedError(message)
+            message = f"no checkpoint can be read: {self._refusal}"
+            raise UnreadableError(message)
         return published
 
     async def start(self) -> None:
@@ -214,8 +214,8 @@ class Log:
         """The note of the stored published checkpoint of exactly that size, or NotFoundError."""
         checkpoints = self._opened.checkpoints
         if checkpoints is None:
-            message = "the stored checkpoints cannot be read"
-            raise StoreError(message)
+            message = f"the stored checkpoints cannot be opened: {self._refusal}"
+            raise UnreadableError(message)
         loop = asyncio.get_running_loop()
         published = await loop.run_in_executor(self._shared.readers, checkpoints.at, size)
         if published is None or published.size > self.published.size:
@@ -329,8 +329,8 @@ class Log:
     async def _read(self, read: Callable[[LogReader, int], Answer]) -> Answer:
         """Run a blocking read in a reader thread, with the size that is published now."""
         if self._reader is None:
-            message = f"the log's databases cannot be read: {self._refusal}"
-            raise StoreError(message)
+            message = f"the log's databases cannot be opened: {self._refusal}"
+            raise UnreadableError(message)
         size = self.published.size
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._shared.readers, read, self._reader, size)
@@ -343,6 +343,7 @@ class Log:
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A task that ended by a bug makes the log read-only: nothing may go on half alive."""
         if not task.cancelled() and (error := task.exception()) is not None:
+            _logger.error("a task of the log ended", log=self.row.name, exc_info=error)
             self._break(f"an internal error ({type(error).__name__}): restart the server")
 
     def _break(self, reason: str) -> None:

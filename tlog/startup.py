@@ -22,6 +22,7 @@ from tlog.tree import RightEdge, load_right_edge
 from tlog_proofs import (
     MAX_SIZE,
     Ed25519Signer,
+    Genesis,
     SignedCheckpoint,
     TlogError,
     open_checkpoint,
@@ -74,6 +75,9 @@ def open_log(row: LogRow, directory: Path, heads: HeadStore, open_store: OpenSto
         refusal = str(error)
     except OSError as error:
         refusal = f"opening the log: {error.strerror}"
+    if parts.store is None and parts.published is None and parts.checkpoints is not None:
+        # Nothing but the newest checkpoint can be served; it is what was served before.
+        parts.published = _own_checkpoint(parts.checkpoints, row, MAX_SIZE)
     return OpenedLog(
         store=parts.store,
         checkpoints=parts.checkpoints,
@@ -92,10 +96,17 @@ def _open_parts(
 ) -> None:
     # First what reading needs: a log without its head or key stays readable.
     parts.checkpoints = CheckpointStore(directory / "checkpoints.db")
-    parts.store = open_store(directory)
-    parts.newest = parts.store.newest_commit()
-    parts.edge = load_right_edge(parts.store, parts.newest.size)
-    parts.published = parts.checkpoints.newest(parts.newest.size)
+    store = open_store(directory)
+    try:
+        _check_genesis(store, row)
+    except BaseException:
+        # Another log's entries are nothing that this one's readers may see.
+        store.close()
+        raise
+    parts.store = store
+    parts.newest = store.newest_commit()
+    parts.edge = load_right_edge(store, parts.newest.size)
+    parts.published = _own_checkpoint(parts.checkpoints, row, parts.newest.size)
     if parts.edge.root != parts.newest.root:
         message = (
             f"the stored tree of size {parts.newest.size} has the root {parts.edge.root.hex()}, "
@@ -110,10 +121,23 @@ def _open_parts(
     _check_months(parts.store, parts.newest)
 
 
-def _check_key(store: Store, row: LogRow, signer: Ed25519Signer) -> None:
-    """The key on disk is the one that the log was created with."""
+def _own_checkpoint(checkpoints: CheckpointStore, row: LogRow, max_size: int) -> Published | None:
+    """The newest stored checkpoint up to a size, if it is one of this log; None otherwise."""
+    try:
+        published = checkpoints.newest(max_size)
+        if published is not None:
+            open_checkpoint(published.note, parse_vkey(row.vkey))
+    except (ServerError, TlogError):
+        return None
+    return published
+
+
+def _check_genesis(store: Store, row: LogRow) -> Genesis:
+    """The database is that of the log which control.db names."""
     try:
         genesis = parse_genesis(store.read_leaf(0))
+    except ServerError:
+        raise
     except TlogError as error:
         message = f"entry 0 is no genesis: {error}"
         raise FatalLogError(message) from error
@@ -123,6 +147,12 @@ def _check_key(store: Store, row: LogRow, signer: Ed25519Signer) -> None:
             f"control.db says {row.origin} ({row.kind}): this is another log's database"
         )
         raise FatalLogError(message)
+    return genesis
+
+
+def _check_key(store: Store, row: LogRow, signer: Ed25519Signer) -> None:
+    """The key on disk is the one that the log was created with."""
+    genesis = _check_genesis(store, row)
     vkey = signer.verifier.vkey
     if vkey not in genesis.vkeys:
         message = f"the key file is for {vkey}, which is not in the genesis"

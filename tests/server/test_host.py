@@ -480,6 +480,7 @@ async def test_the_disk_reserve_stops_appends_and_nothing_else(tmp_path: Path) -
     async with open_host(tmp_path, config=config) as host:
         with pytest.raises(DiskReserveError):
             await host.log("a").append([b"x"])
+        assert not host.accepting
         assert await host.log("a").read_entry(1) == b"entry 1"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,16 +15,21 @@ from tests.server.doubles import START_S, FakeClock
 from tests.server.hosts import ORIGIN, filled, open_host
 from tlog.config import Config
 from tlog.creation import NewLog, init_directory
-from tlog.errors import NotPublishedError, ReadOnlyError, StoreError
+from tlog.errors import ReadOnlyError, UnreadableError
 from tlog.publisher import sign_head
 from tlog.signer import read_key, write_key
 from tlog.store.keys import LEAF, log_key
-from tlog_proofs import Ed25519Signer
+from tlog_proofs import Ed25519Signer, open_checkpoint, parse_vkey
 
 
 def head_path(data_dir: Path) -> Path:
     """The head file of the test log."""
     return data_dir / "heads" / hashlib.sha256(ORIGIN.encode()).hexdigest()
+
+
+def heads_of(data_dir: Path) -> list[Path]:
+    """The files of the head store that can be read without waiting."""
+    return [path for path in (data_dir / "heads").glob("*") if path.is_file()]
 
 
 def copy(source: Path, target: Path) -> None:
@@ -117,6 +123,18 @@ def key_is_a_directory(data_dir: Path) -> None:
     (data_dir / "logs" / "a" / "key").mkdir(mode=0o700)
 
 
+def key_is_a_pipe(data_dir: Path) -> None:
+    """Opening it for reading would wait for a writer."""
+    lose_key(data_dir)
+    os.mkfifo(data_dir / "logs" / "a" / "key", 0o600)
+
+
+def head_is_a_pipe(data_dir: Path) -> None:
+    """Opening it for reading would wait for a writer."""
+    lose_head(data_dir)
+    os.mkfifo(head_path(data_dir), 0o600)
+
+
 def damage_bodies(data_dir: Path) -> None:
     """The newest month of bodies cannot be opened."""
     month = next((data_dir / "logs" / "a" / "bodies").iterdir())
@@ -137,6 +155,8 @@ STATES: list[tuple[Callable[[Path], None], str]] = [
     (another_logs_database, "this is another log's database"),
     (lose_heads_directory, "opening the head store: No such file or directory"),
     (key_is_a_directory, "expected a file of mode 0600"),
+    (key_is_a_pipe, "expected a file of mode 0600"),
+    (head_is_a_pipe, "the stored head is not one of this log"),
     (damage_bodies, "bodies/2026-10"),
     (lose_checkpoints, "checkpoints.db"),
     (lose_log, "a/log is missing"),
@@ -157,7 +177,7 @@ async def test_a_log_whose_states_disagree_signs_nothing_and_says_why(
     shutil.copytree(data_dir, tmp_path / "size 6")
     await filled(data_dir, 5)
     damage(data_dir)
-    heads = {path.name: path.read_bytes() for path in (data_dir / "heads").glob("*")}
+    heads = {path.name: path.read_bytes() for path in heads_of(data_dir)}
     async with open_host(data_dir) as host:
         log = host.log("a")
         assert log.state == "read-only"
@@ -170,18 +190,23 @@ async def test_a_log_whose_states_disagree_signs_nothing_and_says_why(
         assert caught.value.reason == log.reason
         if damage is not lose_heads_directory:
             assert (await host.log("b").append([b"x"])).first_new is not None
-        if damage in (lose_checkpoints, lose_log, damage_bodies):
-            with pytest.raises((StoreError, NotPublishedError)):
+        if damage in (lose_checkpoints, lose_log, damage_bodies, another_logs_database):
+            with pytest.raises(UnreadableError):
                 await log.read_entry(1)
-        elif damage is not another_logs_database:
+            with pytest.raises(UnreadableError):
+                await log.inclusion(0, 1)
+        else:
             assert await log.read_entry(1) == b"entry 1"
-            assert log.published.size == (
-                6 if "older_" in damage.__name__ and damage is not older_head else 11
-            )
+        if damage is lose_checkpoints:
+            with pytest.raises(UnreadableError):
+                _ = log.published
+        else:
+            assert log.published.size == (6 if damage in (older_database, older_log_only) else 11)
+            open_checkpoint(log.published.note, parse_vkey(log.row.vkey))
     if damage is lose_heads_directory:
         assert not (data_dir / "heads").exists()
         return
-    after = {path.name: path.read_bytes() for path in (data_dir / "heads").iterdir()}
+    after = {path.name: path.read_bytes() for path in heads_of(data_dir)}
     after.pop(hashlib.sha256(b"log.example/b").hexdigest())
     heads.pop(hashlib.sha256(b"log.example/b").hexdigest())
     assert after == heads

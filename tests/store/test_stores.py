@@ -175,12 +175,16 @@ class TestLevelDBStore(StoreConformance):
         with pytest.raises(StoreError, match="stands at 9 for size 4"):
             LevelDBStore(path)
 
-    @pytest.mark.parametrize("damage", ["deleted", "current", "ahead", "no mark"])
+    @pytest.mark.parametrize("damage", ["deleted", "current", "ahead", "no mark", "file", "link"])
     def test_a_bad_index_is_dropped_and_can_be_rebuilt_from_the_log(self, damage: str) -> None:
         """Missing, damaged or ahead of the log: the index starts again at 0."""
         path, _ = self.one(600)
-        if damage == "deleted":
+        if damage in ("deleted", "file", "link"):
             shutil.rmtree(path / "index")
+            if damage == "file":
+                (path / "index").write_bytes(b"no directory")
+            elif damage == "link":
+                (path / "index").symlink_to(path / "nowhere")
         elif damage == "current":
             (path / "index" / "CURRENT").write_bytes(b"garbage\n")
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,8 @@ from struct import error as StructError  # noqa: N812 - the library's own name i
 import plyvel
 
 from tlog.errors import StoreError
+
+_DIRECTORIES = re.compile(r"(?<!\S)/(?:[^/\s]*/)+")
 
 
 def open_database(
@@ -60,5 +63,12 @@ def wrapping(doing: str) -> Iterator[None]:
         message = f"{doing}: {error.strerror or error}"
         raise StoreError(message) from error
     except (plyvel.Error, RuntimeError, StructError) as error:
-        message = f"{doing}: {error}"
+        message = f"{doing}: {_text(error)}"
         raise StoreError(message) from error
+
+
+def _text(error: Exception) -> str:
+    """What an error says; LevelDB's are bytes and name whole paths, of which the end is enough."""
+    said = error.args[0] if error.args else ""
+    text = said.decode(errors="replace") if isinstance(said, bytes) else str(error)
+    return _DIRECTORIES.sub("", text)

@@ -116,7 +116,9 @@ class LeafIndex:
             if self._database is not None:
                 self._database.close()
                 self._database = None
-            if self._directory.exists():
+            if self._directory.is_symlink() or self._directory.is_file():
+                self._directory.unlink()
+            elif self._directory.exists():
                 shutil.rmtree(self._directory)
             self.mark = 0
             self._database = self._open(create=True)
