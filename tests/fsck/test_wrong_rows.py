@@ -12,7 +12,7 @@ from tests import reference
 from tests.fsck.stored_log import NAME, damage_of, database, entries
 from tests.server.doubles import START_S
 from tlog.store.commit_record import CommitRecord, format_commit_record, parse_commit_record
-from tlog.store.keys import COMMIT_RECORD, LEAF, index_key, log_key, pack_index, tile_key
+from tlog.store.keys import COMMIT_RECORD, LEAF, id_key, index_key, log_key, pack_index, tile_key
 from tlog_proofs import leaf_hash
 
 
@@ -30,11 +30,9 @@ class Fault:
     what: str
 
 
-def _record(**changes: int | bytes) -> bytes:
-    """The stored record of the batch [4, 601), with changes."""
-    hashes = tuple(
-        reference.leaf(leaf) for leaf in [b"-", *entries(1, 601)]
-    )  # the root is put in by the test, which knows the genesis
+def _record(**changes: int) -> bytes:
+    """A record of the batch [4, 601), of the root of a tree with another genesis."""
+    hashes = tuple(reference.leaf(leaf) for leaf in [b"another genesis", *entries(1, 601)])
     record = CommitRecord(4, 601, reference.root(hashes), START_S)
     return format_commit_record(replace(record, **changes))  # type: ignore[arg-type]
 
@@ -46,6 +44,7 @@ def _leaf(index: int) -> bytes:
 RECORD = log_key(600, COMMIT_RECORD)
 TILE = tile_key(0, 1)  # entries 256 to 511
 HASH_5 = index_key(5, leaf_hash(b"entry 5"))
+ID_4 = id_key(4, leaf_hash(b"entry 4"))
 BODY_MONTH = "bodies/2026-10"
 
 FAULTS = [
@@ -100,6 +99,8 @@ FAULTS = [
     Fault("an index row of another entry", "index", {HASH_5: pack_index(6)}, (), "row", HASH_5, 5,
           "delete it"),
     Fault("a missing index row", "index", {}, (HASH_5,), "row", HASH_5, 5, "missing"),
+    Fault("a missing row of an id", "index", {}, (ID_4,), "row", ID_4, 4, "missing"),
+    Fault("a changed row of an id", "index", {ID_4: bytes(40)}, (), "row", ID_4, 4, "expected"),
     Fault("an index row of no entry", "index", {index_key(5, b"\xee" * 32): pack_index(5)}, (),
           "row", index_key(5, b"\xee" * 32), None, "belongs to no entry"),
     Fault("a key of the index of another form", "index", {b"\0\0\0\0\x07": b"x"}, (), "row",
