@@ -32,6 +32,7 @@ LOG = "audit"
 ORIGIN = "localhost/audit"
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 15
+WAIT_S = 0.5
 
 
 class RunError(Exception):
@@ -220,8 +221,17 @@ Try next:
             flush=True,
         )
         print(f"ready: {url}", flush=True)
-        code = child.wait()
+        code = wait_for_end(child)
     raise ended(code)
+
+
+def wait_for_end(child: subprocess.Popen[str]) -> int:
+    """Wait for the server's end, in short waits: a signal just before a long one would be lost."""
+    while True:
+        try:
+            return child.wait(WAIT_S)
+        except subprocess.TimeoutExpired:
+            continue
 
 
 def interrupt(_signal: int, _frame: object) -> None:
