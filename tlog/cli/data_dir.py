@@ -17,6 +17,8 @@ import structlog
 from tlog.app import local_client
 from tlog.cli.output import print_facts
 from tlog.config import Config
+from tlog.control import LOG_NAME
+from tlog.errors import UsageError
 from tlog.local import LOCAL_URL, LocalClient
 from tlog_clients import HttpFetcher
 
@@ -80,6 +82,9 @@ async def open_fetcher(data_dir: Path, log_name: str) -> AsyncIterator[tuple[Htt
     Raises:
         HttpStatusError: there is no such log. Otherwise as local_client.
     """
+    if not LOG_NAME.fullmatch(log_name):
+        message = f"expected a log name of [a-z0-9][a-z0-9-]{{0,62}}, got {log_name!r}"
+        raise UsageError(message)
     configure_log(logging.ERROR)
     async with local_client(Config(data_dir=data_dir)) as client:
         facts = await client.request("GET", f"/admin/logs/{log_name}")
