@@ -142,9 +142,7 @@ class FakeLog:
     def reserve(self) -> Reservation:
         return Reservation(self.budget)
 
-    async def append(
-        self, entries: Sequence[bytes], ids: Sequence[EntryId | None] = ()
-    ) -> Placed:
+    async def append(self, entries: Sequence[bytes], ids: Sequence[EntryId | None] = ()) -> Placed:
         assert not any(ids), "ids are tested against a real log"
         self.reserved_at_append = self.budget.used_bytes
         if self.error is not None:

@@ -326,6 +326,7 @@ async def test_the_end_does_not_wait_for_the_deaf(api: Api, bundle: bytes) -> No
         await _until(lambda: budget.used_bytes == len(bundle))
         await api.listener.close()
         await _until(lambda: budget.used_bytes == 0)
+        await _until(lambda: len(api.listener._table) == 0)
         deaf.close()
 
 

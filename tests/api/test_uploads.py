@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gzip
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -102,3 +103,20 @@ async def test_what_is_decompressed_is_what_counts(api: Api) -> None:
         assert json.loads(await response.read())["type"].endswith("queue-full")
     assert log.budget.used_bytes == 0
     assert len(log.entries) == 1
+
+
+async def test_a_body_has_an_end_however_fast_it_comes(api: Api) -> None:
+    """A body above the minimum rate is still a 408 once its time is over."""
+    api.host.config = replace(api.host.config, body_timeout_s=0.3)
+    async with asyncio.timeout(LIMIT_S):
+        reader, writer = await _begin(api, "add", OCTETS, 65_000, b"x")
+
+        async def drip() -> None:
+            while True:
+                writer.write(b"x" * 100)
+                await asyncio.sleep(0.01)
+
+        dripping = asyncio.create_task(drip())
+        assert (await reader.readline()).split()[1] == b"408"
+        dripping.cancel()
+        writer.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import socket
@@ -13,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -164,6 +166,39 @@ def test_clients_that_never_finish_do_not_keep_the_server(
     finally:
         for connection in connections:
             connection.close()
+
+
+class _ServerWithFewDescriptors(ServerProcess):
+    """May have 64 descriptors, and 256 when it asks."""
+
+    def _spawn(self, errors: IO[str]) -> subprocess.Popen[str]:
+        limited = 'ulimit -S -n 64; ulimit -H -n 256; exec "$@"'
+        command = (sys.executable, "-m", "tlog", "serve", "--data", str(self._data_dir))
+        return subprocess.Popen(
+            ["sh", "-c", limited, "sh", *command, "--listen", "127.0.0.1:0"],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            cwd=ROOT,
+        )
+
+
+def test_connections_leave_descriptors_for_everything_else(data: Path) -> None:
+    """However many connections are open, new ones, commands and databases have descriptors."""
+    with _ServerWithFewDescriptors(data) as server, contextlib.ExitStack() as opened:
+        server.start()
+        host, port = server.url.removeprefix("http://").split(":")
+        for _ in range(300):
+            opened.enter_context(socket.create_connection((host, int(port)), TIMEOUT_S))
+        assert ask(f"{server.url}/logs/a/checkpoint")[0] == 200
+        assert tlog("log", "create", "b", "--data", str(data), "--origin", "example.com/b")
+        token = tlog("token", "create", "--data", str(data), "--log", "b", "--scope", "append")
+        assert ask(f"{server.url}/logs/b/add", token, b"x")[0] in (200, 507)
+        assert server._process is not None
+        descriptors = Path(f"/proc/{server._process.pid}/fd")
+        assert 64 < len(list(descriptors.iterdir())) < 256
+        assert server.stop() == 0
+        assert "Too many open files" not in server.stderr
 
 
 def test_a_socket_left_by_a_crash_is_replaced(data: Path, server: ServerProcess) -> None:
