@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from tlog_clients.audit import AuditReport, Progress, audit_log
+from tlog_clients.entry_ids import (
+    MAX_ENTRY_ID_CHARS,
+    MalformedEntryIdError,
+    check_entry_id,
+    new_entry_id,
+)
 from tlog_clients.errors import (
     AuditMismatchError,
     BeyondSizeError,
@@ -29,6 +35,7 @@ from tlog_clients.log_client import AppendResult, BatchResult, LogAccess, LogCli
 from tlog_clients.log_reader import LogReader
 from tlog_clients.log_url import MalformedUrlError, is_private_transport, is_tlog_url, parse_log_url
 from tlog_clients.printable import printable
+from tlog_clients.retry import DEFAULT_RETRY_FOR_S, Retries, RetryPolicy
 from tlog_clients.submission import (
     MAX_BATCH_BODY_BYTES,
     MAX_BATCH_ENTRIES,
@@ -41,8 +48,10 @@ from tlog_clients.submission import (
 )
 
 __all__ = [
+    "DEFAULT_RETRY_FOR_S",
     "MAX_BATCH_BODY_BYTES",
     "MAX_BATCH_ENTRIES",
+    "MAX_ENTRY_ID_CHARS",
     "AppendResult",
     "AuditMismatchError",
     "AuditReport",
@@ -65,6 +74,7 @@ __all__ = [
     "LogMisbehaviourError",
     "LogReader",
     "MalformedAnswerError",
+    "MalformedEntryIdError",
     "MalformedUrlError",
     "MemoryHeads",
     "NotReachableError",
@@ -73,6 +83,8 @@ __all__ = [
     "Poster",
     "Problem",
     "Progress",
+    "Retries",
+    "RetryPolicy",
     "StateFileError",
     "Step",
     "Submitted",
@@ -84,10 +96,12 @@ __all__ = [
     "advance",
     "audit_log",
     "batch_line_bytes",
+    "check_entry_id",
     "consistency_sizes",
     "default_state_path",
     "is_private_transport",
     "is_tlog_url",
+    "new_entry_id",
     "parse_log_url",
     "printable",
     "submit_batch",

@@ -7,9 +7,10 @@ TlogError
 |   +-- TooLargeError              an answer over the bound of its kind
 |   +-- HttpStatusError            another status than asked for; may carry a Problem
 |   +-- OutcomeUnknownError        sent, but whether it took effect is not known
-|   +-- BeyondSizeError          an index beyond the verified size
+|   +-- BeyondSizeError            an index beyond the verified size
 +-- MalformedError
 |   +-- MalformedAnswerError       an answer that no honest server writes
+|   +-- MalformedEntryIdError      an idempotency id that is none (entry_ids.py)
 +-- VerificationError
 |   +-- LogMisbehaviourError       the log said something that cannot be true
 |       +-- EntryMismatchError     entry bytes that are not those of the signed tree
@@ -62,9 +63,19 @@ class TooLargeError(FetchError):
 
 
 class HttpStatusError(FetchError):
-    """The server answered `path` with `status`, and perhaps a `problem` that says why."""
+    """The server answered `path` with `status`, and perhaps a `problem` that says why.
 
-    def __init__(self, path: str, status: int, problem: Problem | None = None) -> None:
+    `retry_after_s`: the seconds that it asks to wait; None when it does not say.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        status: int,
+        problem: Problem | None = None,
+        *,
+        retry_after_s: int | None = None,
+    ) -> None:
         if problem is None:
             reason = f"HTTP status {status}"
             if status // 100 == 3:  # noqa: PLR2004 - the class of redirects
@@ -77,6 +88,7 @@ class HttpStatusError(FetchError):
         self.path = path
         self.status = status
         self.problem = problem
+        self.retry_after_s = retry_after_s
 
 
 class OutcomeUnknownError(FetchError):

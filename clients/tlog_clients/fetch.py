@@ -32,6 +32,7 @@ CONNECT_TIMEOUT_S = 10.0
 MAX_CONNECTIONS = 16
 MAX_TOKEN_CHARS = 1000
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
+_DELAY_SECONDS = re.compile(r"[0-9]{1,9}")
 _OK = 200
 _SUCCESS = range(200, 203)
 
@@ -65,8 +66,17 @@ class Poster(Protocol):
         content_type: str,
         params: Mapping[str, str],
         max_bytes: int,
+        idempotency_key: str | None = None,
     ) -> PostAnswer:
         """Send body and return the answer, of status 200 to 202 and at most max_bytes.
+
+        Args:
+            path: relative to the log's address.
+            body: sent exactly as it is.
+            content_type: its media type.
+            params: of the query.
+            max_bytes: reading the answer stops at this bound.
+            idempotency_key: sent as Idempotency-Key: the id of the one entry in body.
 
         Raises:
             OutcomeUnknownError: the request went out and no answer came back.
@@ -175,6 +185,7 @@ class HttpFetcher:
         content_type: str,
         params: Mapping[str, str],
         max_bytes: int,
+        idempotency_key: str | None = None,
     ) -> PostAnswer:
         """Send body and return the answer, as Poster says.
 
@@ -183,9 +194,12 @@ class HttpFetcher:
             MalformedAnswerError: a damaged gzip stream.
         """
         where = f"{self._url}/{path}"
+        headers = {"Content-Type": content_type}
+        if idempotency_key is not None:
+            headers["Idempotency-Key"] = idempotency_key
         try:
             async with self._request(
-                "POST", path, body=body, content_type=content_type, params=params
+                "POST", path, body=body, headers=headers, params=params
             ) as response:
                 if response.status not in _SUCCESS:
                     raise await _status_error(response, path)
@@ -206,12 +220,11 @@ class HttpFetcher:
         path: str,
         *,
         body: bytes | None = None,
-        content_type: str | None = None,
+        headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         if self._session is None:
             raise RuntimeError("HttpFetcher is used outside its context")
-        headers = {} if content_type is None else {"Content-Type": content_type}
         async with self._session.request(
             method,
             f"{self._url}/{path}",
@@ -225,13 +238,20 @@ class HttpFetcher:
 
 
 async def _status_error(response: aiohttp.ClientResponse, path: str) -> HttpStatusError:
+    retry_after_s = _retry_after_s(response)
     if response.content_type != PROBLEM_CONTENT_TYPE:
-        return HttpStatusError(path, response.status)
+        return HttpStatusError(path, response.status, retry_after_s=retry_after_s)
     try:
         problem = parse_problem(await read_body(response, path, MAX_PROBLEM_BYTES))
     except (TlogError, aiohttp.ClientError, OSError):  # the status alone says enough
         problem = None
-    return HttpStatusError(path, response.status, problem)
+    return HttpStatusError(path, response.status, problem, retry_after_s=retry_after_s)
+
+
+def _retry_after_s(response: aiohttp.ClientResponse) -> int | None:
+    """Seconds of Retry-After; None where it is absent or a date (RFC 9110 section 10.2.3)."""
+    value = response.headers.get("Retry-After", "")
+    return int(value) if _DELAY_SECONDS.fullmatch(value) else None
 
 
 def _reason(error: Exception) -> str:

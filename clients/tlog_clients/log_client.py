@@ -5,11 +5,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 from tlog_clients.errors import EntryMismatchError, FetchError, LogMisbehaviourError
 from tlog_clients.fetch import Fetcher, Poster
 from tlog_clients.log_reader import LogReader
+from tlog_clients.retry import Retries
 from tlog_clients.submission import submit_batch, submit_entry
 from tlog_clients.tile_fetch import fetch_verified_tiles
 from tlog_proofs import (
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tlog_clients.head_store import HeadStore, LogKey
-    from tlog_proofs import SignedCheckpoint
+    from tlog_proofs import SignedCheckpoint, Tile
 
 
 class LogAccess(Fetcher, Poster, Protocol):
@@ -61,15 +63,18 @@ class AppendResult:
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """An appended batch at [first_index, first_index + len(leaf_hashes)).
+    """An appended batch: the index and leaf hash of each entry, in the order sent.
 
-    `head` is verified, None while publication is pending; `inclusion_verified` says whether the
-    leaves were also found in its tree, for which the token must allow reading.
+    `first_index` is the lowest index that was added now; None when every entry stood before, under
+    its id, or the answer does not say. `head` is verified, None while publication is pending;
+    `inclusion_verified` says whether the leaves were also found in its tree, for which the token
+    must allow reading.
     """
 
-    first_index: int
+    indexes: tuple[int, ...]
     leaf_hashes: tuple[bytes, ...]
     state: str
+    first_index: int | None = None
     head: SignedCheckpoint | None = None
     trust: Trust = Trust.PENDING
     inclusion_verified: bool = False
@@ -82,13 +87,24 @@ class LogClient(LogReader):
     An error after the entries were committed carries a note (PEP 678) that says where they stand.
     """
 
-    def __init__(self, access: LogAccess, log_key: LogKey, heads: HeadStore | None = None) -> None:
-        """Bind the log, its key, and where the trusted head is kept."""
+    def __init__(
+        self,
+        access: LogAccess,
+        log_key: LogKey,
+        heads: HeadStore | None = None,
+        retries: Retries | None = None,
+    ) -> None:
+        """Bind the log, its key, where the trusted head is kept, and how appends are sent again."""
         super().__init__(access, log_key, heads)
         self._access = access
+        self._retries = retries or Retries()
 
-    async def append(self, entry: bytes) -> AppendResult:
+    async def append(self, entry: bytes, *, entry_id: str | None = None) -> AppendResult:
         """Append one entry, wait until it is published, and verify its inclusion.
+
+        Sent again while that may help, it is appended once only. With `entry_id`, 1 to 255
+        characters of printable ASCII, that also holds for a later call, of another process too,
+        with the same token: the log remembers ids for at least a week.
 
         The token needs the scope append alone; without the scope read the head that comes with the
         proof is reported, not trusted, unless it is the first of its log.
@@ -99,7 +115,9 @@ class LogClient(LogReader):
             ForkDetectedError, ConsistencyNotProvedError: as LogReader.check_head.
             TlogError: whatever submit_entry raises.
         """
-        submitted = await submit_entry(self._access, entry)
+        submitted = await submit_entry(
+            self._access, entry, entry_id=entry_id, retries=self._retries
+        )
         index = submitted.index
         if submitted.proof is None:
             return AppendResult(index, submitted.leaf_hash, submitted.state)
@@ -113,28 +131,35 @@ class LogClient(LogReader):
             trust, reason = await self._trust(head)
         return AppendResult(index, submitted.leaf_hash, submitted.state, proof, head, trust, reason)
 
-    async def append_batch(self, entries: Sequence[bytes]) -> BatchResult:
+    async def append_batch(
+        self, entries: Sequence[bytes], *, ids: Sequence[str] | None = None
+    ) -> BatchResult:
         """Append a batch, all or none, wait until it is published, and verify it as far as allowed.
 
         The signature of the head in the answer is always verified; that the leaves stand in its
-        tree, where the token has the scope read.
+        tree, where the token has the scope read. `ids`, one for each entry, are as `entry_id` of
+        append.
 
         Raises: as append, and whatever submit_batch raises.
         """
-        submitted = await submit_batch(self._access, entries)
-        first, hashes, state = submitted.first_index, submitted.leaf_hashes, submitted.state
+        submitted = await submit_batch(self._access, entries, ids=ids, retries=self._retries)
+        indexes, hashes, state = submitted.indexes, submitted.leaf_hashes, submitted.state
         if submitted.checkpoint is None:
-            return BatchResult(first, hashes, state)
-        with _committed_at(f"{first} to {submitted.end_index - 1}"):
+            return BatchResult(indexes, hashes, state)
+        last = max(indexes)
+        with _committed_at(f"{min(indexes)} to {last}"):
             head = open_checkpoint(submitted.checkpoint, self._log_key)
-            if head.size < submitted.end_index:
+            if head.size <= last:
                 raise LogMisbehaviourError(
-                    f"answer to append: entry {submitted.end_index - 1} is said to be published, "
+                    f"answer to append: entry {last} is said to be published, "
                     f"but the checkpoint has size {head.size}"
                 )
             trust, reason = await self._trust(head)
-            included = trust is not Trust.REPORTED and await self._find_leaves(head, first, hashes)
-        return BatchResult(first, hashes, state, head, trust, included, reason)
+            included = trust is not Trust.REPORTED and await self._find_leaves(
+                head, indexes, hashes
+            )
+        first = submitted.first_index
+        return BatchResult(indexes, hashes, state, first, head, trust, included, reason)
 
     async def _trust(self, head: SignedCheckpoint) -> tuple[Trust, str]:
         try:
@@ -145,17 +170,29 @@ class LogClient(LogReader):
         return Trust.TRUSTED, ""
 
     async def _find_leaves(
-        self, head: SignedCheckpoint, start: int, leaf_hashes: Sequence[bytes]
+        self, head: SignedCheckpoint, indexes: Sequence[int], leaf_hashes: Sequence[bytes]
     ) -> bool:
-        wanted = tiles_for_leaves(start, start + len(leaf_hashes), head.size)
+        wanted: set[Tile] = set()
+        for start, end in _runs(indexes):
+            wanted.update(tiles_for_leaves(start, end, head.size))
         try:
-            tiles = await fetch_verified_tiles(self._fetcher, head, wanted)
+            tiles = await fetch_verified_tiles(self._fetcher, head, sorted(wanted))
         except FetchError:
             return False
-        for index, expected in enumerate(leaf_hashes, start):
+        for index, expected in zip(indexes, leaf_hashes, strict=True):
             if tiles.leaf_hash(index) != expected:
                 raise EntryMismatchError(index, "the tree")
         return True
+
+
+def _runs(indexes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield the stretches [start, end) of consecutive indexes that together are the indexes."""
+    ordered = sorted(set(indexes))
+    start = ordered[0]
+    for index, following in pairwise([*ordered, -1]):
+        if following != index + 1:
+            yield start, index + 1
+            start = following
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from typing import Self
+from typing import Literal, Self
 
 from aiohttp import web
 
@@ -15,15 +15,22 @@ from tlog_clients import HttpStatusError, Problem
 MAX_BYTES = 1 << 25
 START_TIMEOUT_S = 20.0
 
+PostFailure = Literal["lost"] | tuple[int, Problem | None]
+
 
 class ServedLog:
-    """Serves the log at `url`; `refusal` is answered to every request while it is set."""
+    """Serves the log at `url`; `refusal` is answered to every request while it is set.
+
+    `post_failures` are how the next posts fail, one each: "lost" after it took effect, or a refusal
+    before, with Retry-After 0.
+    """
 
     def __init__(self, log: LogSimulator) -> None:
         self.log = log
         self.url = ""
         self.refusal: tuple[int, Problem | None] | None = None
         self.drops_answers = False
+        self.post_failures: list[PostFailure] = []
         self.tokens: set[str] = set()
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
@@ -67,23 +74,30 @@ class ServedLog:
         body = await request.read()
         if self.refusal is not None:
             return _error(*self.refusal)
-        answer = await self.log.post(
-            request.match_info["path"],
-            body,
-            content_type=request.content_type,
-            params=request.query,
-            max_bytes=MAX_BYTES,
-        )
-        if self.drops_answers:
+        failure = self.post_failures.pop(0) if self.post_failures else None
+        if failure not in (None, "lost"):
+            return _error(*failure, retry_after=0)
+        try:
+            answer = await self.log.post(
+                request.match_info["path"],
+                body,
+                content_type=request.content_type,
+                params=request.query,
+                max_bytes=MAX_BYTES,
+                idempotency_key=request.headers.get("Idempotency-Key"),
+            )
+        except HttpStatusError as error:
+            return _error(error.status, error.problem)
+        if self.drops_answers or failure == "lost":
             assert request.transport is not None
             request.transport.close()
         return web.Response(body=answer.body, status=answer.status)
 
 
-def _error(status: int, problem: Problem | None) -> web.Response:
+def _error(status: int, problem: Problem | None, *, retry_after: int | None = None) -> web.Response:
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     if problem is None:
-        return web.Response(status=status)
+        return web.Response(status=status, headers=headers)
     body = {"type": problem.type, "title": problem.title, "detail": problem.detail}
-    return web.Response(
-        status=status, body=json.dumps(body).encode(), content_type="application/problem+json"
-    )
+    headers["Content-Type"] = "application/problem+json"
+    return web.Response(status=status, body=json.dumps(body).encode(), headers=headers)

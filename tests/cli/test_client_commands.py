@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.cli.served_log import START_TIMEOUT_S, ServedLog
+from tests.cli.served_log import START_TIMEOUT_S, PostFailure, ServedLog
 from tests.clients.simulator import OTHER_SEED, LogSimulator, make_entries
 from tlog.cli import main, output
 from tlog.cli.output import Progress
@@ -244,17 +245,97 @@ def test_append_not_yet_published(run: Command, served: ServedLog) -> None:
 
 
 def test_append_of_unknown_outcome(run: Command, served: ServedLog) -> None:
-    """A lost answer is told as unknown, exit 3, and the entry is not sent a second time."""
+    """With --retry-for 0 a lost answer is told as unknown, exit 3, and nothing is sent again."""
     served.drops_answers = True
-    result = run("append", "-", stdin=b"entry")
+    result = run("append", "-", "--retry-for", "0", stdin=b"entry")
     assert (result.exit_code, result.stdout) == (3, "")
     assert "may or may not be in the log" in result.stderr
     assert served.log.entries[SIZE:] == [b"entry"]
     served.drops_answers = False
     served.refusal = 503, Problem("urn:tlog:problem:outcome-unknown", "Outcome unknown", "")
-    result = run("append", "--lines", "-", stdin=b"entry\n")
+    result = run("append", "--lines", "-", "--retry-for", "0", stdin=b"entry\n")
     assert result.exit_code == 3
     assert "may or may not be in the log" in result.stderr
+
+
+QUEUE_FULL = Problem("urn:tlog:problem:queue-full", "Too many entries are waiting", "")
+
+
+@pytest.mark.parametrize(
+    "failures",
+    [["lost"], ["lost", "lost"], [(429, QUEUE_FULL)] * 3, ["lost", (502, None), (429, QUEUE_FULL)]],
+    ids=str,
+)
+@pytest.mark.parametrize("keyed", [True, False], ids=["vkey", "no vkey"])
+def test_append_sends_again(
+    run: Command, served: ServedLog, failures: list[PostFailure], keyed: bool
+) -> None:
+    """A lost answer or a full queue is told on stderr, and every entry stands once in the end."""
+    if not keyed:
+        run.environment["TLOG_VKEY"] = None
+    for arguments in (["append", "-"], ["append", "--lines", "-"]):
+        size = len(served.log.entries)
+        served.post_failures = list(failures)
+        result = run(*arguments, stdin=b"entry")
+        assert (result.exit_code, result.stdout) == (0, f"{size}\n")
+        assert result.stderr.count("sending again in") == len(failures)
+        assert served.log.entries[size:] == [b"entry"]
+
+
+def test_append_again_with_ids(run: Command, served: ServedLog, tmp_path: Path) -> None:
+    """A rerun with the same --id-prefix appends what is missing; --id is for one entry."""
+    lines, more = b"one\n\ntwo\nthree\n", b"one\n\ntwo\nthree\nfour\n"
+    assert run("append", "--lines", "--id-prefix", "job", "-", stdin=lines).exit_code == 0
+    assert list(served.log.ids) == ["job-1", "job-3", "job-4"]
+    run("append", "-", stdin=b"between")
+    result = run("append", "--lines", "--id-prefix", "job", "-", stdin=more)
+    assert (result.exit_code, result.stdout) == (0, "300\n301\n302\n304\n")
+    facts = json.loads(
+        run("append", "--lines", "--json", "--id-prefix=job", "-", stdin=more).stdout
+    )
+    assert (facts["first_index"], facts["count"], facts["verified"]) == (None, 4, True)
+    assert facts["indexes"] == [300, 301, 302, 304]
+
+    (tmp_path / "a").write_bytes(b"a")
+    (tmp_path / "b").write_bytes(b"b")
+    files = (str(tmp_path / "a"), str(tmp_path / "b"))
+    for _ in range(2):
+        assert run("append", "--id-prefix", "files", *files).stdout == "305\n306\n"
+        assert run("append", "--id", "third", "-", stdin=b"c").stdout == "307\n"
+    assert list(served.log.ids)[-3:] == ["files-1", "files-2", "third"]
+
+
+def test_append_id_conflict(run: Command, served: ServedLog) -> None:
+    """Other bytes under an id that stands: exit 4 with the problem's title, nothing appended."""
+    run("append", "--id-prefix", "job", "--lines", "-", stdin=b"one\ntwo\n")
+    for arguments in (["--id-prefix", "job", "--lines"], ["--id", "job-1"]):
+        result = run("append", *arguments, "-", stdin=b"other")
+        assert (result.exit_code, result.stdout) == (4, "")
+        assert "The id was sent before" in result.stderr
+    assert served.log.entries[SIZE:] == [b"one", b"two"]
+
+
+def test_append_says_how_to_go_on(run: Command, served: ServedLog) -> None:
+    """When the time is over the message names the ids with which nothing is appended twice."""
+    served.drops_answers = True
+    result = run("append", "--lines", "--retry-for", "0", "-", stdin=b"one\ntwo\n")
+    assert (result.exit_code, result.stdout) == (3, "")
+    advice = re.search(r"run again with (--id-prefix [0-9a-f]{32}), it appends", result.stderr)
+    assert advice is not None
+    served.drops_answers = False
+    result = run("append", "--lines", *advice[1].split(), "-", stdin=b"one\ntwo\n")
+    assert (result.exit_code, result.stdout) == (0, "300\n301\n")
+    assert served.log.entries[SIZE:] == [b"one", b"two"]
+
+
+def test_append_read_only(run: Command, served: ServedLog) -> None:
+    """A log that is read-only is not asked again."""
+    problem = Problem("urn:tlog:problem:read-only", "The log is read-only", "")
+    served.post_failures = [(503, problem)] * 2
+    result = run("append", "-", stdin=b"entry")
+    assert (result.exit_code, result.stdout) == (4, "")
+    assert "The log is read-only" in result.stderr
+    assert len(served.post_failures) == 1
 
 
 def test_append_interrupted() -> None:
@@ -360,7 +441,9 @@ def test_refused(run: Command, served: ServedLog, command: str) -> None:
     assert TOKEN not in result.stderr
 
 
-@pytest.mark.parametrize("command", ["head", "get 5", "prove 5 -o -", "audit", "append -"])
+@pytest.mark.parametrize(
+    "command", ["head", "get 5", "prove 5 -o -", "audit", "append - --retry-for 0"]
+)
 def test_unreachable(run: Command, served: ServedLog, command: str) -> None:
     """Without a server each command ends with exit 3; with a broken proxy too."""
     served.refusal = 502, None
@@ -384,6 +467,12 @@ USAGE = {
     "token that is none": ["head", "--token", "two words"],
     "stdin twice": ["append", "-", "-"],
     "no file": ["append"],
+    "one id for lines": ["append", "--lines", "--id", "a", "-"],
+    "one id for two files": ["append", "--id", "a", "x", "y"],
+    "id and prefix": ["append", "--id", "a", "--id-prefix", "b", "-"],
+    "id of two words": ["append", "--id", "a b", "-"],
+    "prefix too long": ["append", "--id-prefix", "x" * 240, "-"],
+    "negative time": ["append", "--retry-for", "-1", "-"],
     "proof without output": ["prove", "5"],
     "stdin as proof and entry": ["verify", "-", "--entry", "-"],
     "verify without entry": ["verify", "-"],

@@ -5,76 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import plyvel
 import pytest
 
-from tests.faults.server_process import ROOT, ServerProcess, tlog
+from tests.cli.site import ORIGIN, Site
 
-TIMEOUT_S = 120
-ORIGIN = "example.com/end-to-end"
 LINES = [f'{{"number": {number}}}'.encode() for number in range(700)]
-
-Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
-
-
-class Site:
-    """A data directory with one private log, its server, and the settings of a client."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.data = directory / "data"
-        create = ("log", "create", "a", "--data", str(self.data), "--origin", ORIGIN)
-        self.vkey = tlog(*create)
-        self.server = ServerProcess(self.data)
-        self.server.start()
-        self.token = self.make_token("append", "read")
-
-    @property
-    def url(self) -> str:
-        """The log's address."""
-        return f"{self.server.url}/logs/a"
-
-    def make_token(self, *scopes: str) -> str:
-        """A new token for the log, made through the server's socket."""
-        options = [option for scope in scopes for option in ("--scope", scope)]
-        return tlog("token", "create", "--data", str(self.data), "--log", "a", *options)
-
-    def run(
-        self, *arguments: str, stdin: bytes = b"", token: str = "", state: str = "state"
-    ) -> subprocess.CompletedProcess[bytes]:
-        """Run a client command in a process of its own."""
-        environment = {
-            **os.environ,
-            "TLOG_URL": self.url,
-            "TLOG_VKEY": self.vkey,
-            "TLOG_TOKEN": token or self.token,
-            "XDG_STATE_HOME": str(self.directory / state),
-        }
-        return subprocess.run(
-            [sys.executable, "-m", "tlog", *arguments],
-            check=False,
-            input=stdin,
-            capture_output=True,
-            timeout=TIMEOUT_S,
-            env=environment,
-            cwd=ROOT,
-        )
-
-    def swap_in(self, other: Path) -> None:
-        """Stop the server, put another directory in the data directory's place, start again."""
-        assert self.server.stop() == 0
-        aside = self.directory / "aside"
-        self.data.rename(aside)
-        other.rename(self.data)
-        aside.rename(other)
-        self.server.start()
 
 
 @pytest.fixture
@@ -110,7 +50,8 @@ def test_an_entry_from_append_to_offline_proof(site: Site, tmp_path: Path) -> No
     assert (report["entries"], report["root"], report["kind"]) == (702, head["root"], "opaque/1")
     assert report["warnings"] == []
     here = ("audit", "--data", str(site.data), "--log", "a", "--json")
-    assert json.loads(site.run(*here).stdout)["root"] == head["root"]  # through the socket
+    through_socket = site.run(*here)
+    assert json.loads(through_socket.stdout)["root"] == head["root"], through_socket.stderr
 
     assert site.server.stop() == 0
     assert json.loads(site.run(*here).stdout)["root"] == head["root"]  # in the directory itself

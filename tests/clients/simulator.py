@@ -97,6 +97,8 @@ class LogSimulator:
     has_entries_route: bool = True
     drops_partials: bool = False
     requests: list[str] = field(default_factory=list)
+    posts: int = 0
+    ids: dict[str, int] = field(default_factory=dict)
     _tree_of: list[bytes] = field(default_factory=list)
     _tree: ReferenceTree = field(default_factory=lambda: ReferenceTree([]))
 
@@ -190,33 +192,58 @@ class LogSimulator:
         content_type: str,
         params: Mapping[str, str],
         max_bytes: int,
+        idempotency_key: str | None = None,
     ) -> PostAnswer:
         """As Poster."""
         assert path == "entries"
         assert params == {"wait": "published"}
+        self.posts += 1
         single = content_type == "application/octet-stream"
-        new = [body] if single else [_entry_of_line(line) for line in body.splitlines()]
+        if single:
+            assert idempotency_key is not None
+            lines = [(body, idempotency_key)]
+        else:
+            assert idempotency_key is None
+            lines = [_parse_line(line) for line in body.splitlines()]
         first = len(self.entries)
-        self.entries += new
+        indexes = self._place(lines)
         acks: list[dict[str, object]] = [
-            {"index": first + at, "leaf_hash": base64.b64encode(leaf(entry)).decode()}
-            for at, entry in enumerate(new)
+            {"index": index, "leaf_hash": base64.b64encode(leaf(entry)).decode()}
+            for index, (entry, _) in zip(indexes, lines, strict=True)
         ]
         value: dict[str, object]
         if single:
-            value = acks[0] | {"proof": self.tlog_proof(first).decode()}
+            value = acks[0] | {"proof": self.tlog_proof(indexes[0]).decode()}
         else:
-            value = {"first_index": first, "count": len(new), "entries": acks}
+            value = {"count": len(lines), "entries": acks}
+            if max(indexes) >= first:
+                value["first_index"] = first
             value["checkpoint"] = self.checkpoint().decode()
         if self.answer_post is not None:
             value = self.answer_post(value)
         data = json.dumps(value).encode()
         if len(data) > max_bytes:
             raise TooLargeError(path, max_bytes)
-        return PostAnswer(self.post_status, data)
+        status = 200 if self.post_status == 201 and max(indexes) < first else self.post_status
+        return PostAnswer(status, data)
+
+    def _place(self, lines: list[tuple[bytes, str]]) -> list[int]:
+        """Append what has a new id, all or none; the index of each line."""
+        conflict = Problem("urn:tlog:problem:id-conflict", "The id was sent before", "")
+        sent: dict[str, bytes] = {}
+        for entry, entry_id in lines:
+            known = self.ids.get(entry_id)
+            before = sent.setdefault(entry_id, entry) if known is None else self.entries[known]
+            if before != entry:
+                raise HttpStatusError("entries", 409, conflict)
+        for entry, entry_id in lines:
+            if entry_id not in self.ids:
+                self.ids[entry_id] = len(self.entries)
+                self.entries.append(entry)
+        return [self.ids[entry_id] for _, entry_id in lines]
 
 
-def _entry_of_line(line: bytes) -> bytes:
+def _parse_line(line: bytes) -> tuple[bytes, str]:
     value = json.loads(line)
-    assert value.keys() == {"entry"}
-    return base64.b64decode(value["entry"], validate=True)
+    assert value.keys() == {"entry", "id"}
+    return base64.b64decode(value["entry"], validate=True), value["id"]

@@ -212,6 +212,30 @@ async def test_problem() -> None:
     assert len(str(error)) < 1200
 
 
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("7", 7), ("0", 0), ("", None), ("-1", None), ("1.5", None), ("9" * 10, None), ("x", None)],
+)
+async def test_retry_after(value: str, seconds: int | None) -> None:
+    """Retry-After is read as seconds, bounded; a date or anything else is as none."""
+
+    async def handler(request: web.Request) -> web.Response:
+        assert request.headers["Idempotency-Key"] == "an-id"
+        return web.Response(status=429, headers={"Retry-After": value})
+
+    async with serve(handler) as url, HttpFetcher(url) as fetcher:
+        with pytest.raises(HttpStatusError) as caught:
+            await fetcher.post(
+                "entries",
+                b"entry",
+                content_type="application/octet-stream",
+                params={},
+                max_bytes=9,
+                idempotency_key="an-id",
+            )
+    assert caught.value.retry_after_s == seconds
+
+
 NO_PROBLEMS = {
     "empty": b"",
     "no JSON": b"\xff",

@@ -21,6 +21,8 @@ from tlog_clients import (
     OutcomeUnknownError,
     PostAnswer,
     Problem,
+    Retries,
+    RetryPolicy,
     Trust,
 )
 from tlog_proofs import (
@@ -61,7 +63,7 @@ async def test_append_batch() -> None:
     for first in (250, 600):
         entries = make_entries(350, salt="new ")
         result = await client.append_batch(entries)
-        assert result.first_index == first
+        assert (result.first_index, result.indexes) == (first, tuple(range(first, first + 350)))
         assert result.leaf_hashes == tuple(map(leaf_hash, entries))
         assert (result.trust, result.inclusion_verified) == (Trust.TRUSTED, True)
         assert result.head == heads.read(log.key)
@@ -95,7 +97,7 @@ async def test_pending() -> None:
     result = await client.append(b"one")
     assert (result.index, result.state, result.trust) == (300, "committed", Trust.PENDING)
     batch = await client.append_batch([b"two", b"three"])
-    assert (batch.first_index, batch.state, batch.head) == (301, "committed", None)
+    assert (batch.indexes, batch.state, batch.head) == ((301, 302), "committed", None)
     assert heads.read(log.key) is None
 
 
@@ -195,7 +197,10 @@ BATCH_LIES: dict[str, tuple[Callable[[Answer], Answer], type[TlogError]]] = {
     "an entry missing": (in_entries(list.pop), MalformedAnswerError),
     "an entry more": (in_entries(lambda items: items.append(items[0])), MalformedAnswerError),
     "entries exchanged": (in_entries(exchange), LogMisbehaviourError),
-    "a gap": (in_entries(lambda items: items[2].update(index=9)), MalformedAnswerError),
+    "a gap": (in_entries(lambda items: items[2].update(index=303)), MalformedAnswerError),
+    "an index before": (in_entries(lambda items: items[2].update(index=9)), LogMisbehaviourError),
+    "an index twice": (in_entries(lambda items: items[2].update(index=301)), MalformedAnswerError),
+    "first_index of nothing": (lambda value: {**value, "first_index": 303}, MalformedAnswerError),
     "an item no object": (in_entries(put_a_number), MalformedAnswerError),
     "entries no list": (lambda value: {**value, "entries": 3}, MalformedAnswerError),
     "other bytes committed": (
@@ -299,6 +304,7 @@ async def test_refused_or_unknown(status: int, problem: str, error: type[TlogErr
             raise HttpStatusError(path, status, Problem(problem, "No", "") if problem else None)
 
     log = Refusing(make_entries(3))
+    never = Retries(RetryPolicy(0))
     with pytest.raises(error) as caught:
-        await LogClient(log, log.key).append(b"one")
+        await LogClient(log, log.key, retries=never).append(b"one")
     assert isinstance(caught.value, OutcomeUnknownError) is (error is OutcomeUnknownError)

@@ -1,4 +1,4 @@
-"""`tlog append`: entries into a log, each answer verified."""
+"""`tlog append`: entries into a log, each answer verified, none appended twice."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tlog.cli.entry_ids import EntryIds, id_option, id_prefix_option, make_entry_ids
 from tlog.cli.entry_lines import read_batches
 from tlog.cli.options import (
     json_option,
     open_fetcher,
     open_heads,
+    retry_for_option,
     state_option,
     token_option,
     url_option,
@@ -24,6 +26,9 @@ from tlog_clients import (
     BatchResult,
     EntryTooLargeError,
     LogClient,
+    OutcomeUnknownError,
+    Retries,
+    RetryPolicy,
     Trust,
     submit_batch,
     submit_entry,
@@ -33,7 +38,8 @@ from tlog_proofs import MAX_ENTRY_BYTES, TlogError, encode_base64
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tlog_clients import HeadFile, HttpFetcher, LogKey
+    from tlog.cli.entry_lines import LineBatch
+    from tlog_clients import FetchError, HeadFile, HttpFetcher, LogKey
 
 
 @click.command()
@@ -42,25 +48,39 @@ if TYPE_CHECKING:
 @url_option(appends=True)
 @vkey_option(required=False)
 @token_option
+@id_option
+@id_prefix_option
+@retry_for_option
 @state_option
 @json_option
-def command(
+def command(  # noqa: PLR0913 - one for each option
     *,
     files: tuple[str, ...],
     lines: bool,
     url: str,
     log_key: LogKey | None,
     token: str | None,
+    entry_id: str | None,
+    id_prefix: str | None,
+    retry_for_s: float,
     state_path: str | None,
     as_json: bool,
 ) -> None:
     """Append each FILE (- is stdin) as one entry, byte for byte, and print the indexes.
 
-    Waits until the entries are published, and verifies that they are.
+    Waits until the entries are published, and verifies that they are. Each entry is sent with an
+    id, and sent again with it when its answer is lost or the server has no time, so that it is
+    appended once only. With --id-prefix a later run of the same command with the same token appends
+    only what is not in the log yet; the log remembers ids for at least a week.
     """
     if files.count(STDIO) > 1:
         raise click.UsageError("stdin can be read once only")
-    run = _Run(open_fetcher(url, token), log_key, open_heads(state_path), as_json=as_json)
+    if entry_id is not None and (lines or len(files) > 1):
+        raise click.UsageError("--id is for one entry: use --id-prefix")
+    ids = make_entry_ids(entry_id, id_prefix)
+    retries = Retries(RetryPolicy(retry_for_s), on_retry=_say_retry)
+    heads = open_heads(state_path)
+    run = _Run(open_fetcher(url, token), log_key, heads, ids, retries, as_json=as_json)
     asyncio.run(run.append_lines(files) if lines else run.append_files(files))
 
 
@@ -68,31 +88,42 @@ class _Run:
     """One run of the command: what it appended so far, and what it could not verify."""
 
     def __init__(
-        self, fetcher: HttpFetcher, log_key: LogKey | None, heads: HeadFile, *, as_json: bool
+        self,
+        fetcher: HttpFetcher,
+        log_key: LogKey | None,
+        heads: HeadFile,
+        ids: EntryIds,
+        retries: Retries,
+        *,
+        as_json: bool,
     ) -> None:
         self._fetcher = fetcher
-        self._client = None if log_key is None else LogClient(fetcher, log_key, heads)
+        self._client = None if log_key is None else LogClient(fetcher, log_key, heads, retries)
+        self._ids = ids
+        self._retries = retries
         self._as_json = as_json
         self._doubts: dict[str, None] = {}  # an ordered set of sentences
+        self._count = 0  # entries that stand
 
     async def append_files(self, files: Sequence[str]) -> None:
         """Append each file as one entry."""
         async with self._fetcher:
-            for file in files:
+            for number, file in enumerate(files, 1):
                 entry = await asyncio.to_thread(read_file, file, MAX_ENTRY_BYTES)
                 if len(entry) > MAX_ENTRY_BYTES:
                     raise EntryTooLargeError(
                         f"{file}: expected an entry of at most {MAX_ENTRY_BYTES} bytes"
                     )
-                with _named(file):
-                    result = await self._append(entry)
-                self._report(result.index, (result.leaf_hash,), result, batch=False)
+                with self._named(file):
+                    result = await self._append(entry, self._ids.of(number))
+                self._report(result)
+                self._count += 1
         self._print_doubts()
 
     async def append_lines(self, files: Sequence[str]) -> None:
         """Append each line as one entry, in batches."""
-        batches = read_batches(files)
-        count = empty = 0
+        batches = read_batches(files, self._ids.of)
+        empty = 0
         async with self._fetcher:
             # The bar would be torn apart by indexes on the same terminal.
             with Progress("appending", quiet=stdout_is_shown()) as progress:
@@ -100,51 +131,52 @@ class _Run:
                     empty += batch.empty_lines
                     if not batch.entries:
                         continue
-                    with _named(batch.where):
-                        result = await self._append_batch(batch.entries)
-                    self._report(result.first_index, result.leaf_hashes, result, batch=True)
-                    count += len(batch.entries)
-                    progress.update(count)
+                    with self._named(batch.where):
+                        result = await self._append_batch(batch)
+                    self._report_batch(result)
+                    self._count += len(batch.entries)
+                    progress.update(self._count)
         if empty:
             warn(f"{empty} empty lines were skipped")
         self._print_doubts()
 
-    async def _append(self, entry: bytes) -> AppendResult:
+    async def _append(self, entry: bytes, entry_id: str) -> AppendResult:
         if self._client is not None:
-            return await self._client.append(entry)
-        submitted = await submit_entry(self._fetcher, entry)
+            return await self._client.append(entry, entry_id=entry_id)
+        submitted = await submit_entry(
+            self._fetcher, entry, entry_id=entry_id, retries=self._retries
+        )
         return AppendResult(submitted.index, submitted.leaf_hash, submitted.state)
 
-    async def _append_batch(self, entries: Sequence[bytes]) -> BatchResult:
+    async def _append_batch(self, batch: LineBatch) -> BatchResult:
         if self._client is not None:
-            return await self._client.append_batch(entries)
-        submitted = await submit_batch(self._fetcher, entries)
-        return BatchResult(submitted.first_index, submitted.leaf_hashes, submitted.state)
-
-    def _report(
-        self,
-        first_index: int,
-        leaf_hashes: Sequence[bytes],
-        result: AppendResult | BatchResult,
-        *,
-        batch: bool,
-    ) -> None:
-        verified = result.head is not None and (
-            not isinstance(result, BatchResult) or result.inclusion_verified
+            return await self._client.append_batch(batch.entries, ids=batch.ids)
+        submitted = await submit_batch(
+            self._fetcher, batch.entries, ids=batch.ids, retries=self._retries
         )
+        return BatchResult(
+            submitted.indexes, submitted.leaf_hashes, submitted.state, submitted.first_index
+        )
+
+    def _report(self, result: AppendResult) -> None:
         self._note_doubts(result)
         if not self._as_json:
-            click.echo("".join(f"{first_index + i}\n" for i in range(len(leaf_hashes))), nl=False)
+            click.echo(result.index)
             return
-        facts: dict[str, object] = {"state": result.state, "verified": verified}
-        if result.head is not None:
-            facts |= {"size": result.head.size, "root": encode_base64(result.head.root)}
-            facts |= {"trusted": result.trust is Trust.TRUSTED}
-        if batch:
-            print_json({"first_index": first_index, "count": len(leaf_hashes), **facts})
-        else:
-            leaf = encode_base64(leaf_hashes[0])
-            print_json({"index": first_index, "leaf_hash": leaf, **facts})
+        leaf = encode_base64(result.leaf_hash)
+        facts = _facts(result, verified=result.head is not None)
+        print_json({"index": result.index, "leaf_hash": leaf, **facts})
+
+    def _report_batch(self, result: BatchResult) -> None:
+        self._note_doubts(result)
+        if not self._as_json:
+            click.echo("".join(f"{index}\n" for index in result.indexes), nl=False)
+            return
+        facts = _facts(result, verified=result.head is not None and result.inclusion_verified)
+        first, count = result.first_index, len(result.indexes)
+        if first is None or result.indexes != tuple(range(first, first + count)):
+            facts |= {"indexes": result.indexes}  # some stood in the log before
+        print_json({"first_index": first, "count": count, **facts})
 
     def _note_doubts(self, result: AppendResult | BatchResult) -> None:
         if result.state != "published":
@@ -160,15 +192,28 @@ class _Run:
         for doubt in self._doubts:
             warn(doubt)
 
+    @contextmanager
+    def _named(self, where: str) -> Iterator[None]:
+        """Name the input in an error, and how to go on; an interruption leaves it open too."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            warn(f"{where}: interrupted: unknown: may or may not be in the log; {self._ids.advice}")
+            raise
+        except TlogError as error:
+            error.add_note(f"appending {where}")
+            if self._count or isinstance(error, OutcomeUnknownError):
+                error.add_note(self._ids.advice)
+            raise
 
-@contextmanager
-def _named(where: str) -> Iterator[None]:
-    """Name the input in an error; an interruption while it is under way leaves it open."""
-    try:
-        yield
-    except asyncio.CancelledError:
-        warn(f"{where}: interrupted: unknown: may or may not be in the log")
-        raise
-    except TlogError as error:
-        error.add_note(f"appending {where}")
-        raise
+
+def _facts(result: AppendResult | BatchResult, *, verified: bool) -> dict[str, object]:
+    facts: dict[str, object] = {"state": result.state, "verified": verified}
+    if result.head is not None:
+        facts |= {"size": result.head.size, "root": encode_base64(result.head.root)}
+        facts |= {"trusted": result.trust is Trust.TRUSTED}
+    return facts
+
+
+def _say_retry(error: FetchError, pause_s: float) -> None:
+    warn(f"{error}; sending again in {pause_s:.1f} s")

@@ -18,7 +18,7 @@ from tlog_clients import (
 from tlog_proofs import MAX_ENTRY_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import BinaryIO
 
 
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 class LineBatch:
     """At most 1,000 entries of less than 8 MiB of body, and where they come from.
 
-    `empty_lines` were met and skipped on the way.
+    `ids` are those of the entries. `empty_lines` were met and skipped on the way.
     """
 
     entries: list[bytes] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
     first: str = ""
     last: str = ""
     body_bytes: int = 0
@@ -40,23 +41,26 @@ class LineBatch:
         """The first and the last line, as FILE:LINE."""
         return self.first if self.first == self.last else f"{self.first} to {self.last}"
 
-    def has_room(self, entry: bytes) -> bool:
+    def has_room(self, entry: bytes, entry_id: str) -> bool:
         """Whether one more entry keeps both bounds."""
         return (
             len(self.entries) < MAX_BATCH_ENTRIES
-            and self.body_bytes + batch_line_bytes(entry) < MAX_BATCH_BODY_BYTES
+            and self.body_bytes + batch_line_bytes(entry, entry_id) < MAX_BATCH_BODY_BYTES
         )
 
-    def add(self, entry: bytes, place: str) -> None:
+    def add(self, entry: bytes, entry_id: str, place: str) -> None:
         """Add an entry for which there is room."""
         self.first = self.first or place
         self.last = place
         self.entries.append(entry)
-        self.body_bytes += batch_line_bytes(entry)
+        self.ids.append(entry_id)
+        self.body_bytes += batch_line_bytes(entry, entry_id)
 
 
-def read_batches(files: Sequence[str]) -> Iterator[LineBatch]:
+def read_batches(files: Sequence[str], id_of: Callable[[int], str]) -> Iterator[LineBatch]:
     """Read files, - for stdin, line by line, and yield full batches as they come.
+
+    id_of gives the id of line N, counted from 1 through all files, empty lines among them.
 
     A line ends with LF, which is not part of the entry; a CR before it is. Empty lines are skipped
     and counted; they alone may come with a batch of no entries at the end.
@@ -66,12 +70,14 @@ def read_batches(files: Sequence[str]) -> Iterator[LineBatch]:
         OSError: a file cannot be read.
     """
     batch = LineBatch()
+    lines = 0
     for file in files:
         with _open(file) as stream:
             number = 0
             # One byte more than the longest entry and its LF: enough to see that a line is longer.
             while line := stream.readline(MAX_ENTRY_BYTES + 2):
                 number += 1
+                lines += 1
                 entry = line.removesuffix(b"\n")
                 place = f"{file}:{number}"
                 if not entry:
@@ -82,10 +88,11 @@ def read_batches(files: Sequence[str]) -> Iterator[LineBatch]:
                         f"{place}: expected a line of at most {MAX_ENTRY_BYTES} bytes; "
                         "nothing of this batch was sent"
                     )
-                if not batch.has_room(entry):
+                entry_id = id_of(lines)
+                if not batch.has_room(entry, entry_id):
                     yield batch
                     batch = LineBatch()
-                batch.add(entry, place)
+                batch.add(entry, entry_id, place)
     yield batch
 
 

@@ -9,6 +9,7 @@ import click
 
 from tlog.cli.output import warn
 from tlog_clients import (
+    DEFAULT_RETRY_FOR_S,
     HeadFile,
     HttpFetcher,
     default_state_path,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from tlog_clients import LogKey
 
+_MAX_RETRY_FOR_S = 3600
 _Command = TypeVar("_Command", bound="Callable[..., object]")
 
 
@@ -86,6 +88,15 @@ state_option = click.option(
     "state_path",
     type=click.Path(dir_okay=False),
     help="File of the trusted heads.  [default: $XDG_STATE_HOME/tlog/heads.json]",
+)
+retry_for_option = click.option(
+    "--retry-for",
+    "retry_for_s",
+    metavar="SECONDS",
+    type=click.FloatRange(0, _MAX_RETRY_FOR_S),
+    default=DEFAULT_RETRY_FOR_S,
+    show_default=True,
+    help="How long to send again what may have been lost or was put off; 0 is never.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
