@@ -50,5 +50,8 @@ def test_memory_and_leveldb_store_the_same_rows(tmp_path: Path) -> None:
         rows = list(found.rows(name))
         assert rows == list(expected.rows(name))
         assert rows == sorted(rows)
+        keys = [key for key, _ in rows] + [b"absent"]
+        values = [value for _, value in rows] + [None]
+        assert list(found.values(name, keys)) == list(expected.values(name, keys)) == values
     assert len(list(found.rows("log"))) == 602 + 2 + 3
     assert [key for key, _ in found.rows("bodies/2026-11")] == [(600).to_bytes(8, "big")]

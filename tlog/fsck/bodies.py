@@ -7,6 +7,7 @@ from contextlib import closing
 
 from tlog.errors import StoreError
 from tlog.fsck.damage import DamageError, MonthSpan, Place, Report
+from tlog.fsck.unreadable import check_opens
 from tlog.store.base import StoredRows
 from tlog.store.keys import U64_BYTES, pack_index, unpack_index
 from tlog_proofs import KIND_OPAQUE
@@ -39,6 +40,7 @@ def check_bodies(stored: StoredRows, kind: str, report: Report) -> None:
 
 def _check_month(stored: StoredRows, span: MonthSpan, kind: str, report: Report) -> None:
     file = f"bodies/{span.month}"
+    check_opens(stored, file, file)
     due = pack_index(span.start)
     leavings = 0
     with closing(stored.rows(file)) as rows:

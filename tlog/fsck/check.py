@@ -13,11 +13,12 @@ from pathlib import Path
 from tlog.errors import DataDirectoryError, LockHeldError, StoreError
 from tlog.fsck.blame import nearest
 from tlog.fsck.bodies import check_bodies
-from tlog.fsck.damage import DamageError, Place, Progress, Report, leaf_place
+from tlog.fsck.damage import DamageError, Progress, Report, leaf_place
 from tlog.fsck.index import check_index
 from tlog.fsck.records import check_control, check_genesis, check_head, check_key, read_claims
 from tlog.fsck.tables import open_tables
 from tlog.fsck.tree import check_log_rows
+from tlog.fsck.unreadable import check_opens
 from tlog.heads import FileHeadStore
 from tlog.lock import DirectoryLock
 from tlog.store.base import StoredRows
@@ -74,13 +75,12 @@ def check_log(data_dir: Path, name: str, open_rows: OpenRows, progress: Progress
 
 
 def _read_genesis(stored: StoredRows) -> bytes:
-    if "log" not in stored.databases():
-        raise DamageError(Place("log/", "database"), "is missing")
-    with closing(stored.rows("log")) as rows:
-        try:
-            first = next(rows, None)
-        except StoreError as error:
-            raise DamageError(leaf_place(0), f"cannot be read ({error})") from error
-    if first is None or first[0] != log_key(0, LEAF):
+    check_opens(stored, "log", "log/")
+    try:
+        with closing(stored.values("log", [log_key(0, LEAF)])) as values:
+            genesis = next(values)
+    except StoreError as error:
+        raise DamageError(leaf_place(0), f"cannot be read ({error})") from error
+    if genesis is None:
         raise DamageError(leaf_place(0), "is missing")
-    return first[1]
+    return genesis

@@ -12,6 +12,7 @@ from contextlib import closing
 
 from tlog.errors import StoreError
 from tlog.fsck.damage import DamageError, Place, Report
+from tlog.fsck.unreadable import check_opens
 from tlog.store.base import Row, StoredRows
 from tlog.store.commit_record import IdRow, parse_commit_record
 from tlog.store.keys import (
@@ -44,6 +45,7 @@ def check_index(stored: StoredRows, report: Report) -> None:
     if "index" not in stored.databases():
         report.notes.append("index/ is missing: the next start builds it again")
         return
+    check_opens(stored, "index", "index/", f"; {REMEDY}")
     mark = _read_mark(stored)
     if mark > report.size:
         report.notes.append(f"index/ is ahead of log/ ({mark}): the next start builds it again")

@@ -17,6 +17,7 @@ from tlog.fsck.damage import (
     leaf_place,
     row_place,
 )
+from tlog.fsck.unreadable import first_unreadable
 from tlog.store.base import FullTile, StoredRows
 from tlog.store.commit_record import CommitRecord, parse_commit_record
 from tlog.store.keys import (
@@ -64,7 +65,8 @@ def check_log_rows(
                 if number % PROGRESS_ROWS == 0:
                     progress(walk.size, max(total, walk.size))
         except StoreError as error:
-            raise DamageError(walk.due(), f"cannot be read ({error})") from error
+            place = first_unreadable(stored, walk.size - 1, total) or walk.due()
+            raise DamageError(place, f"cannot be read ({error})") from error
     walk.end()
 
 

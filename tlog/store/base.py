@@ -23,7 +23,7 @@ Promises of every store (tests/store/conformance.py holds each of them):
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -164,7 +164,15 @@ class StoredRows(Protocol):
         """Key and value of each row, in the order of the keys, checksums verified.
 
         Raises:
-            StoreError: from `next`: the database cannot be opened, or a row not read.
+            StoreError: from `next`: the database cannot be opened, or a row not read. That may be
+                one further on: the store reads ahead.
+        """
+
+    def values(self, database: str, keys: Iterable[bytes]) -> Generator[bytes | None]:
+        """The value of each key, None where there is none, checksums verified.
+
+        Raises:
+            StoreError: from `next`: the database cannot be opened, or this row not read.
         """
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import plyvel
 
 from tlog.store.base import Row
 from tlog.store.files import open_database, wrapping
@@ -35,6 +38,20 @@ class LevelDBRows:
 
     def rows(self, database: str) -> Generator[Row]:
         """See StoredRows."""
+        with (
+            self._opened(database) as opened,
+            opened.iterator(verify_checksums=True, fill_cache=False) as rows,
+        ):
+            yield from rows
+
+    def values(self, database: str, keys: Iterable[bytes]) -> Generator[bytes | None]:
+        """See StoredRows."""
+        with self._opened(database) as opened:
+            for key in keys:
+                yield opened.get(key, verify_checksums=True)
+
+    @contextmanager
+    def _opened(self, database: str) -> Iterator[plyvel.DB]:
         opened = open_database(
             self._directory / database,
             write_buffer=WRITE_BUFFER_BYTES,
@@ -42,10 +59,7 @@ class LevelDBRows:
             open_files=OPEN_FILES,
         )
         try:
-            with (
-                wrapping(f"reading {database}"),
-                opened.iterator(verify_checksums=True, fill_cache=False) as rows,
-            ):
-                yield from rows
+            with wrapping(f"reading {database}"):
+                yield opened
         finally:
             opened.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tlog.errors import StoreError
@@ -220,14 +220,21 @@ class MemoryRows:
 
     def rows(self, database: str) -> Generator[Row]:
         """See StoredRows."""
+        yield from sorted(self._database(database).items())
+
+    def values(self, database: str, keys: Iterable[bytes]) -> Generator[bytes | None]:
+        """See StoredRows."""
+        rows = self._database(database)
+        for key in keys:
+            yield rows.get(key)
+
+    def _database(self, database: str) -> dict[bytes, bytes]:
         if database == "log":
-            rows = self._log()
-        elif database == "index":
-            rows = self._index()
-        else:
-            bodies = self._disk.bodies[database.removeprefix("bodies/")]
-            rows = {pack_index(index): body for index, body in bodies.items()}
-        yield from sorted(rows.items())
+            return self._log()
+        if database == "index":
+            return self._index()
+        bodies = self._disk.bodies[database.removeprefix("bodies/")]
+        return {pack_index(index): body for index, body in bodies.items()}
 
     def _log(self) -> dict[bytes, bytes]:
         rows = {log_key(index, LEAF): leaf for index, leaf in enumerate(self._disk.leaves)}
