@@ -76,6 +76,46 @@ def _append(api: Api) -> bytes:
     ).encode()
 
 
+async def test_a_header_is_bounded_as_a_whole(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many lines that are each within their bound do not fill the memory."""
+    monkeypatch.setattr(connection, "HEADER_BYTES", 16_384)
+    async with asyncio.timeout(LIMIT_S), _connect(api) as (reader, writer):
+        writer.write(HEALTHZ)
+        await reader.readuntil(b"}")
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
+        for number in range(3):
+            writer.write(b"X-%d: " % number + b"x" * 8000 + b"\r\n")
+            await asyncio.sleep(0.05)
+        assert await _until_closed(reader) == b""
+
+
+async def test_requests_behind_one_that_is_worked_on_are_not_gathered(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that sends on and on is not read while its first request is under way."""
+    received = 0
+    inner = connection.Connection.data_received
+
+    def count(self: connection.Connection, data: bytes) -> None:
+        nonlocal received
+        received += len(data)
+        inner(self, data)
+
+    monkeypatch.setattr(connection.Connection, "data_received", count)
+    log = api.host.logs["private"]
+    log.gate.clear()
+    many = HEALTHZ.replace(b"x", b"x\r\nX: " + b"x" * 8000) * 1000
+    async with asyncio.timeout(LIMIT_S), _connect(api) as (reader, writer):
+        writer.write(_append(api))
+        await log.entered.wait()
+        writer.write(many)
+        await asyncio.sleep(0.3)
+        assert 0 < received < 600_000
+        log.gate.set()
+        for _ in range(1001):
+            assert b"HTTP/1.1 200 " in await reader.readuntil(b"\r\n\r\n")
+
+
 @pytest.mark.parametrize("before", [b"", HEALTHZ])
 @pytest.mark.parametrize("beginning", [b"GET /", b"GET /healthz HTTP/1.1\r\nHost: x\r\n"])
 async def test_a_header_that_does_not_end_ends_the_connection(

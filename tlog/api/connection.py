@@ -16,6 +16,9 @@ from tlog.api.problems import problem_response
 from tlog.errors import ServerError
 
 KEEPALIVE_S = 75.0  # longer than the proxies in front keep theirs
+MAX_HEADERS = 64
+HEADER_BYTES = 64 * 1024  # of all that a client may send before a header is whole
+READ_BYTES = 64 * 1024  # of a body, read ahead of whoever wants it
 HEADER_S = 10.0  # for a whole header, from the connection or the first byte of the next request
 # What waits to be sent must go at no less than this rate, whether or not anything comes behind it.
 SEND_WINDOW_S = 10.0
@@ -25,7 +28,15 @@ SEND_WINDOW_BYTES = 40 * 1024
 class Connection(web.RequestHandler):
     """A connection on which even a broken request is answered by a problem, and not logged."""
 
-    __slots__ = ("_header_since", "_resumed", "_table", "_transport", "_watch", "address")
+    __slots__ = (
+        "_header_bytes",
+        "_header_since",
+        "_resumed",
+        "_table",
+        "_transport",
+        "_watch",
+        "address",
+    )
 
     def __init__(self, server: web.Server, table: ConnectionTable) -> None:
         """A new connection of an application's server, to be admitted by the table.
@@ -37,12 +48,19 @@ class Connection(web.RequestHandler):
             loop=asyncio.get_running_loop(),
             keepalive_timeout=KEEPALIVE_S,
             auto_decompress=False,
+            max_headers=MAX_HEADERS,
+            read_bufsize=READ_BYTES,
             access_log=None,  # type: ignore[arg-type] # as aiohttp's own runner passes it
         )
+        # While one request is worked on, no more than one read's worth of others is held: their
+        # headers are larger than they are, and aiohttp would hold 32 of them.
+        self._max_msg_queue_size = 1
+        self._msg_queue_resume_size = 0
         self.address = ""
         self._table = table
         self._transport: asyncio.Transport | None = None  # until it is lost, closing or not
         self._header_since: float | None = None
+        self._header_bytes = 0
         self._resumed = 0  # how often the transport's buffer was nearly empty again
         # Of what waits to be sent: since when it is watched, _resumed then, and how much it was.
         self._watch: tuple[float, int, int] | None = None
@@ -68,7 +86,12 @@ class Connection(web.RequestHandler):
         super().data_received(data)
         if not self.idle:
             self._header_since = None
-        elif self._header_since is None:
+            self._header_bytes = 0
+            return
+        self._header_bytes += len(data)
+        if self._header_bytes > HEADER_BYTES:
+            self.abort()
+        if self._header_since is None:
             self._header_since = self._loop.time()
 
     def resume_writing(self) -> None:
