@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.api.conftest import Api
-from tlog.api import bodies
 from tlog.api.errors import BodyTooLargeError, MalformedRequestError
 from tlog.api.gunzip import Gunzip
 from tlog.api.ndjson import MAX_LINE_BYTES, parse_entries
@@ -287,20 +286,3 @@ async def test_an_empty_batch_reaches_the_log_as_empty(api: Api, body: bytes) ->
     async with api.http.post("/logs/private/entries", data=body, headers=headers) as response:
         assert response.status == 400
         assert json.loads(await response.read())["type"].endswith("empty-batch")
-
-
-async def test_a_slow_body_is_cut_off(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A body slower than the minimum rate is a 408, and the connection ends."""
-    monkeypatch.setattr(bodies, "GRACE_S", 0.1)
-    token = api.bearer(Scope.APPEND)["Authorization"]
-    async with asyncio.timeout(15):
-        reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
-        writer.write(
-            f"POST /logs/private/add HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n"
-            "Content-Length: 1000\r\n\r\nhello".encode()
-        )
-        answer = await reader.readuntil(b"\r\n\r\n")
-        assert answer.startswith(b"HTTP/1.1 408 ")
-        assert b"Connection: close" in answer
-        writer.close()
-    assert len(api.host.logs["private"].entries) == 1

@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from tests.api.conftest import Api
+from tlog.api import bodies
 from tlog.budget import QueueBudget
 from tlog.errors import DiskReserveError, ReadOnlyError
 from tlog.tokens import Scope
@@ -120,3 +121,20 @@ async def test_a_body_has_an_end_however_fast_it_comes(api: Api) -> None:
         assert (await reader.readline()).split()[1] == b"408"
         dripping.cancel()
         writer.close()
+
+
+async def test_a_slow_body_is_cut_off(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body slower than the minimum rate is a 408, and the connection ends."""
+    monkeypatch.setattr(bodies, "GRACE_S", 0.1)
+    token = api.bearer(Scope.APPEND)["Authorization"]
+    async with asyncio.timeout(15):
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        writer.write(
+            f"POST /logs/private/add HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n"
+            "Content-Length: 1000\r\n\r\nhello".encode()
+        )
+        answer = await reader.readuntil(b"\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"Connection: close" in answer
+        writer.close()
+    assert len(api.host.logs["private"].entries) == 1
