@@ -3,7 +3,7 @@
 #   make test   [PYTHON=python3.12] [ARGS="-k name"]           lint, types, import rules, then the tests
 #   make faults [IMAGES=2000] [FLIPS=200]                      power cuts and flipped bits, more than in make test
 #   make crash  [CYCLES=100]                                   kill -9 under load, again and again
-#   make bench  [BENCH_SECONDS=4] [BENCH_ENTRIES=8000000]      speed, beside the machine's limits (docs/bench.md)
+#   make bench  [BENCH_SECONDS=3] [BENCH_ENTRIES=8000000]      speed, beside the machine's limits (docs/bench.md)
 PYTHON ?=
 ARGS ?=
 BIN := .venv/bin

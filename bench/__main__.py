@@ -1,6 +1,6 @@
 """`make bench`: every section, one table, JSON beside it. Nothing is asserted.
 
-Environment: BENCH_SECONDS, how long one measurement takes (4); BENCH_ENTRIES, the size of the
+Environment: BENCH_SECONDS, how long one measurement takes (3); BENCH_ENTRIES, the size of the
 large log (8,000,000; 0 leaves it out); BENCH_DIR, on which disk (bench/out).
 """
 
@@ -19,7 +19,7 @@ from bench.process import BenchError
 from bench.report import Report
 from bench.workplace import say, say_progress, work_directory
 
-SECONDS = "4"
+SECONDS = "3"
 ENTRIES = "8_000_000"
 SPARE_BYTES = 4 * 10**9  # what the other sections write
 

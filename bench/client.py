@@ -11,6 +11,7 @@ from bench.process import BenchError
 
 OCTETS = "application/octet-stream"
 NDJSON = "application/x-ndjson"
+ENTRY = b'{"entry":"'
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 
@@ -60,14 +61,18 @@ class Bodies:
     once, but for its first 12 bytes: 4 of this object, 8 that count.
     """
 
-    def __init__(self, entry_bytes: int, batch: int | None) -> None:
-        """entry_bytes: of each entry, a multiple of 3 from 12 on; batch: entries a body."""
+    def __init__(self, entry_bytes: int, batch: int | None, *, ids: bool = False) -> None:
+        """entry_bytes: of each entry, a multiple of 3 from 12 on; batch: entries a body.
+
+        ids: each entry of a batch has an id that was never sent before.
+        """
         if entry_bytes < 12 or entry_bytes % 3:  # noqa: PLR2004 - as the docstring says
             message = f"expected entries of 12, 15, 18... bytes, got {entry_bytes}"
             raise BenchError(message)
         self._own = os.urandom(4)
         self._count = 0
         self._batch = batch
+        self._ids = ids
         self._tails = [os.urandom(entry_bytes - 12) for _ in range(batch or 1)]
         self._lines = [b64encode(tail) + b'"}\n' for tail in self._tails]
 
@@ -75,9 +80,11 @@ class Bodies:
         """One more body."""
         if self._batch is None:
             return self._first_bytes() + self._tails[0]
-        return b"".join(
-            [b'{"entry":"' + b64encode(self._first_bytes()) + line for line in self._lines]
-        )
+        return b"".join([self._line_of(self._first_bytes(), line) for line in self._lines])
+
+    def _line_of(self, first: bytes, line: bytes) -> bytes:
+        beginning = b'{"id":"' + first.hex().encode() + b'","entry":"' if self._ids else ENTRY
+        return beginning + b64encode(first) + line
 
     def _first_bytes(self) -> bytes:
         self._count += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from bench.server import LOG, DataDirectory
@@ -16,25 +17,30 @@ from tlog.checkpoints import CheckpointStore
 from tlog.clock import SystemClock
 from tlog.control import ControlDatabase
 from tlog.heads import FileHeadStore
+from tlog.ids import KEY_BYTES, WeekKey, week_of
 from tlog.lock import DirectoryLock
 from tlog.publisher import HeadWriter
 from tlog.signer import read_key
 from tlog.store.base import Batch
-from tlog.store.commit_record import CommitRecord
+from tlog.store.commit_record import MAC_BYTES, CommitRecord, IdRow
 from tlog.store.leveldb import LevelDBStore
 from tlog.tree import RightEdge, load_right_edge
 from tlog_proofs import leaf_hash
 
 BATCH = 4096  # entries in one commit, the most that the server makes
 TEXT = b" actor=user-%d action=document.read outcome=success target=document-%d session=%s"
+SESSION_BYTES = 16
 ENTRY_BYTES = 100  # of each entry; about half of it compresses away, as of real events
-BYTES_ON_DISK = 130  # an entry, at most, with its share of tiles, index and compaction
+BYTES_ON_DISK = 250  # an entry with an id, at most: with its share of tiles, index and compaction
 
 
-def fill(data: DataDirectory, size: int, progress: Callable[[int], None]) -> float:
+def fill(
+    data: DataDirectory, size: int, progress: Callable[[int], None], *, ids: bool = False
+) -> float:
     """Append to the log of a directory that no server has, up to `size`; seconds that it took.
 
-    The last batch is cut so that the size is met exactly.
+    The last batch is cut so that the size is met exactly. ids: each entry has an id, of which
+    only the MACs are made up: nobody will ask for them, but everybody must look past them.
     """
     start = time.perf_counter()
     directory = data.path / "logs" / LOG
@@ -43,8 +49,9 @@ def fill(data: DataDirectory, size: int, progress: Callable[[int], None]) -> flo
         store = LevelDBStore(directory)
         try:
             edge = load_right_edge(store, store.newest_commit().size)
+            week = _add_week_key(data.path, edge.size) if ids else None
             while edge.size < size:
-                edge = _append(store, edge, min(BATCH, size - edge.size))
+                edge = _append(store, edge, min(BATCH, size - edge.size), week)
                 progress(edge.size)
             _sign(data.path, store, edge)
         finally:
@@ -54,19 +61,41 @@ def fill(data: DataDirectory, size: int, progress: Callable[[int], None]) -> flo
     return time.perf_counter() - start
 
 
-def _append(store: LevelDBStore, edge: RightEdge, count: int) -> RightEdge:
-    entries = [_entry(index) for index in range(edge.size, edge.size + count)]
+def _add_week_key(data_dir: Path, size: int) -> int:
+    """Make the key of this week's ids, as the first batch with an id does; the week."""
+    week = week_of(int(time.time()))
+    control = ControlDatabase(data_dir / "control.db")
+    try:
+        control.add_id_key(LOG, WeekKey(week, os.urandom(KEY_BYTES), size))
+    finally:
+        control.close()
+    return week
+
+
+def _append(store: LevelDBStore, edge: RightEdge, count: int, week: int | None) -> RightEdge:
+    noise = os.urandom(SESSION_BYTES * count).hex().encode()
+    sessions = [
+        noise[at : at + 2 * SESSION_BYTES] for at in range(0, len(noise), 2 * SESSION_BYTES)
+    ]
+    entries = [_entry(index, session) for index, session in enumerate(sessions, edge.size)]
     hashes = [leaf_hash(entry) for entry in entries]
     extended, tiles = edge.extend(hashes)
     record = CommitRecord(edge.size, extended.size, extended.root, int(time.time()))
+    if week is not None:
+        record = replace(record, key_week=week, ids=_id_rows(edge.size, count))
     batch = Batch(record=record, leaves=entries, leaf_hashes=hashes, tiles=tiles)
     store.commit(batch)
     store.index(batch)
     return extended
 
 
-def _entry(index: int) -> bytes:
-    session = os.urandom(16).hex().encode()
+def _id_rows(first_index: int, count: int) -> tuple[IdRow, ...]:
+    noise = os.urandom(2 * MAC_BYTES * count)
+    macs = [noise[at : at + MAC_BYTES] for at in range(0, len(noise), MAC_BYTES)]
+    return tuple(map(IdRow, range(first_index, first_index + count), macs[::2], macs[1::2]))
+
+
+def _entry(index: int, session: bytes) -> bytes:
     return (b"%d" % index + TEXT % (index % 997, index % 49_999, session)).ljust(ENTRY_BYTES)
 
 

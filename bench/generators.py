@@ -40,6 +40,15 @@ class Sent:
     latency: Latency
 
 
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """So many entries a request on so many connections; ids: each entry with a new id."""
+
+    entries: int
+    connections: int
+    ids: bool = False
+
+
 class Generator:
     """Keeps connections busy with single entries or with batches."""
 
@@ -58,9 +67,11 @@ class Generator:
             return _send(_python(), target, connections, seconds)
         return _send([str(PROGRAM)], target, connections, seconds)
 
-    def batches(self, target: Target, connections: int, seconds: float, batch: int) -> Sent:
-        """`batch` entries a request, always from Python: a hundred requests a second are few."""
-        return _send([*_python(), f"--batch={batch}"], target, connections, seconds)
+    def batches(self, target: Target, load: Batches, seconds: float) -> Sent:
+        """Batches, always from Python: a hundred requests a second are few."""
+        ids = ["--ids"] if load.ids else []
+        command = [*_python(), f"--batch={load.entries}", *ids]
+        return _send(command, target, load.connections, seconds)
 
     @contextmanager
     def batches_behind(self, target: Target, batch: int) -> Iterator[None]:

@@ -30,6 +30,7 @@ class Load:
     seconds: float
     entry_bytes: int
     batch: int | None
+    ids: bool
 
 
 @dataclass(slots=True)
@@ -61,7 +62,7 @@ async def run(load: Load) -> dict[str, object]:
 
 
 async def _keep_busy(load: Load, end: float, outcome: Outcome) -> None:
-    bodies = Bodies(load.entry_bytes, load.batch)
+    bodies = Bodies(load.entry_bytes, load.batch, ids=load.ids)
     kind = OCTETS if load.batch is None else NDJSON
     connection = await Connection.open(load.address)
     while time.perf_counter() < end:
@@ -86,6 +87,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--size", type=int, default=600, help="bytes of an entry")
     parser.add_argument("--batch", type=int, help="entries a request, as NDJSON")
+    parser.add_argument("--ids", action="store_true", help="each entry of a batch has a new id")
     given = parser.parse_args()
     load = Load(
         address=given.address,
@@ -95,6 +97,7 @@ def main() -> None:
         seconds=given.seconds,
         entry_bytes=given.size,
         batch=given.batch,
+        ids=given.ids,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         print(json.dumps(runner.run(run(load))))

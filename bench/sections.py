@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.fill import fill
-from bench.generators import ENTRY_BYTES, Generator, Sent, Target
+from bench.generators import ENTRY_BYTES, Batches, Generator, Sent, Target
 from bench.machine import Conditions, Surroundings, sha256_per_second
 from bench.process import Child, anonymous_bytes, cpu_seconds, disk_bytes, written_bytes
 from bench.published import measure_published
@@ -54,12 +54,13 @@ class Bench:
         _add(row, sent, conditions[0], 1, used)
         return sent
 
-    def batches(self, row: Row, server: Child, token: str) -> Sent:
+    def batches(self, row: Row, server: Child, token: str, *, ids: bool = False) -> Sent:
         """One round of batches; the rate counts entries."""
         target = Target(server.address, f"{LOG_PATH}/entries", token)
         with self.surroundings.around(server.pid) as conditions:
             used = cpu_seconds(server.pid)
-            sent = self.generator.batches(target, BATCH_CONNECTIONS, self.seconds, BATCH)
+            load = Batches(BATCH, BATCH_CONNECTIONS, ids)
+            sent = self.generator.batches(target, load, self.seconds)
             used = cpu_seconds(server.pid) - used
         _add(row, sent, conditions[0], BATCH, used)
         return sent
@@ -126,8 +127,8 @@ def batches(bench: Bench) -> None:
     """Batches of 1,000 entries, beside raw synced LevelDB batches of the same entries."""
     data = DataDirectory.create(bench.directory / "batches")
     with data.serve() as server:
-        ours = bench.row(f"batches of {BATCH:,}, {BATCH_CONNECTIONS} connections (entries)")
-        raw = bench.row(f"  raw synced LevelDB batch of {BATCH:,} (entries)")
+        ours = bench.row(f"batches of {BATCH:,}, {BATCH_CONNECTIONS} connections")
+        raw = bench.row(f"  raw synced LevelDB batch of {BATCH:,}")
         with _written(bench, server, data, "batches") as entries:
             for _ in range(ROUNDS):
                 entries.append(bench.batches(ours, server, data.token).requests * BATCH)
@@ -137,14 +138,16 @@ def batches(bench: Bench) -> None:
 
 
 def large_log(bench: Bench, entries: int, progress: Callable[[int], None]) -> None:
-    """Batches on a log that has many entries already."""
+    """Batches on a log that has many entries already, all of them with ids of this week."""
     data = DataDirectory.create(bench.directory / "large")
-    seconds = fill(data, entries, progress)
+    seconds = fill(data, entries, progress, ids=True)
     bench.report.figures[f"filling a log with {entries:,} entries directly, s"] = seconds
     with data.serve() as server:
-        row = bench.row(f"batches of {BATCH:,} at {entries / 1e6:g} M entries (entries)")
+        plain = bench.row(f"batches of {BATCH:,} at {entries / 1e6:g} M entries")
+        ids = bench.row(f"batches of {BATCH:,} at {entries / 1e6:g} M, new ids")
         for _ in range(ROUNDS):
-            bench.batches(row, server, data.token)
+            bench.batches(plain, server, data.token)
+            bench.batches(ids, server, data.token, ids=True)
         bench.report.figures[f"RssAnon at {entries / 1e6:g} M entries, MiB"] = (
             anonymous_bytes(server.pid) / MIB
         )
