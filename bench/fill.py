@@ -73,10 +73,7 @@ def _add_week_key(data_dir: Path, size: int) -> int:
 
 
 def _append(store: LevelDBStore, edge: RightEdge, count: int, week: int | None) -> RightEdge:
-    noise = os.urandom(SESSION_BYTES * count).hex().encode()
-    sessions = [
-        noise[at : at + 2 * SESSION_BYTES] for at in range(0, len(noise), 2 * SESSION_BYTES)
-    ]
+    sessions = _random_pieces(count, SESSION_BYTES)
     entries = [_entry(index, session) for index, session in enumerate(sessions, edge.size)]
     hashes = [leaf_hash(entry) for entry in entries]
     extended, tiles = edge.extend(hashes)
@@ -90,13 +87,19 @@ def _append(store: LevelDBStore, edge: RightEdge, count: int, week: int | None) 
 
 
 def _id_rows(first_index: int, count: int) -> tuple[IdRow, ...]:
-    noise = os.urandom(2 * MAC_BYTES * count)
-    macs = [noise[at : at + MAC_BYTES] for at in range(0, len(noise), MAC_BYTES)]
-    return tuple(map(IdRow, range(first_index, first_index + count), macs[::2], macs[1::2]))
+    indexes = range(first_index, first_index + count)
+    id_macs, bytes_macs = _random_pieces(count, MAC_BYTES), _random_pieces(count, MAC_BYTES)
+    return tuple(map(IdRow, indexes, id_macs, bytes_macs))
+
+
+def _random_pieces(count: int, size: int) -> list[bytes]:
+    noise = os.urandom(count * size)
+    return [noise[at : at + size] for at in range(0, len(noise), size)]
 
 
 def _entry(index: int, session: bytes) -> bytes:
-    return (b"%d" % index + TEXT % (index % 997, index % 49_999, session)).ljust(ENTRY_BYTES)
+    text = TEXT % (index % 997, index % 49_999, session.hex().encode())
+    return (b"%d" % index + text).ljust(ENTRY_BYTES)
 
 
 def _sign(data_dir: Path, store: LevelDBStore, edge: RightEdge) -> None:

@@ -22,7 +22,7 @@ from bench.server import LOG_PATH, DataDirectory, start_bare
 BATCH = 1000
 BATCH_CONNECTIONS = 4
 ROUNDS = 3  # of paired measurements
-IDLE_ROUNDS = 3  # as long as so many others: most of it is waiting for the server to be idle
+IDLE_ROUNDS = 2  # as long as so many others: most of it is waiting for the server to be idle
 FEW, MANY = 32, 256
 MIB = 2**20
 SETTLE_S = 1.0  # compactions begin behind a load
