@@ -49,7 +49,7 @@ async def test_clients_that_do_not_listen_hold_bounded_memory_for_a_bounded_time
     """Bundles under way stay within the budget, others get 503; then the deaf are cut off."""
     monkeypatch.setattr(response_budget, "WAIT_S", 0.3)
     budget = api.app[RESPONSE_BUDGET]
-    budget._max_bytes = 2 * 256 * 65_537
+    budget._max_bytes = 4 * 256 * 65_537
     async with asyncio.timeout(LIMIT_S):
         deaf = [await _listen_not(api) for _ in range(2)]
         await until(lambda: budget.used_bytes == 2 * len(bundle))

@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from tlog.api.large_response import LargeResponse
 from tlog.api.negotiation import accepts_gzip
 from tlog.api.parameters import path_number, path_tile, query
-from tlog.api.requests import RESPONSE_BUDGET, caller_of, host_of, log_of
+from tlog.api.requests import RESPONSE_BUDGET, address_of, caller_of, host_of, log_of
 from tlog.api.responses import (
     BYTES,
     IMMUTABLE,
@@ -83,7 +83,8 @@ async def _bundle_response(request: web.Request, log: Log, bundle: EntryBundle) 
         hdrs.VARY: hdrs.ACCEPT_ENCODING,
     }
     # How large it is shows only when it is read: until then it counts as large as it can be.
-    share = await request.app[RESPONSE_BUDGET].take(bundle.width * MAX_ROW_BYTES)
+    budget = request.app[RESPONSE_BUDGET]
+    share = await budget.take(bundle.width * MAX_ROW_BYTES, address_of(request))
     try:
         body = await log.read_bundle(bundle)
         share.shrink(len(body))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from tlog.api.access import Access, Caller
+from tlog.api.connection_table import peer_address
 from tlog.api.response_budget import ResponseBudget
 from tlog.config import Config
 from tlog.host import Host
@@ -33,6 +34,12 @@ def log_of(request: web.Request) -> Log:
 def caller_of(request: web.Request) -> Caller:
     """Who asks."""
     return request[CALLER]
+
+
+def address_of(request: web.Request) -> str:
+    """The address that the request counts for; empty on the unix socket, or when it is gone."""
+    transport = request.transport
+    return "" if transport is None else peer_address(transport.get_extra_info("peername"))
 
 
 def host_of(request: web.Request) -> Host:
