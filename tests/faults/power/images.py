@@ -134,7 +134,7 @@ class Writer:
         self._model = model
         self._image = image
         # Some images lose all that was pending, some only the end of the last write.
-        self._mood = draw.choice(("none", "last", "some", "some"))
+        self._mood = draw.choice(("none", "last", "some", "some", "some"))
 
     def write(self, disk: Disk, machine: Path) -> None:
         """Replace what lies at the machine's path by the image."""
@@ -158,14 +158,17 @@ class Writer:
         mood = self._mood_of_one()
         if mood == "none":
             return []
-        if mood == "last":
+        if mood in ("all", "last"):
             return list(pending)
         if ordered:
             return list(pending[: self._draw.randint(0, len(pending))])
         return [change for change in pending if self._draw.random() < 0.5]
 
     def _mood_of_one(self) -> str:
-        return self._draw.choice(("none", "last", "some")) if self._mood == "some" else self._mood
+        """What one file or directory keeps: nothing, all, all but a torn last write, or some."""
+        if self._mood != "some":
+            return self._mood
+        return self._draw.choice(("none", "all", "last", "some"))
 
     def _content(self, file: File, path: str) -> bytes:
         content = bytearray(file.durable)
@@ -177,9 +180,12 @@ class Writer:
         if self._model.any_page and mood == "some":
             return self._pages(file, path)
         changes = file.pending
-        count = len(changes) - 1 if mood == "last" else self._draw.randrange(len(changes))
+        count = len(changes) if mood == "all" else self._draw.randrange(len(changes))
+        count = len(changes) - 1 if mood == "last" else count
         for change in changes[:count]:
             change.apply(content)
+        if mood == "all":
+            return bytes(content)
         torn = changes[count]
         if torn.data is not None:
             kept = self._draw.randint(0, len(torn.data))

@@ -35,7 +35,7 @@ from tlog_proofs import leaf_hash
 
 ORIGIN = "log.example/power"
 PRINCIPAL = "abcdefghij"
-# LevelDB's least: WALs, tables and manifests change often.
+# LevelDB's least: WALs, tables and manifests of log/ and bodies/ change often.
 WRITE_BUFFER_BYTES = 64 * 1024
 SINGLES = 3
 ROUNDS = 12
