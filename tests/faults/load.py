@@ -12,7 +12,8 @@ import base64
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -31,15 +32,34 @@ class Journal:
         self._file = path.open("a", buffering=1)
         self._name = path.name
         self._sent = 0
+        self._unanswered: dict[int, list[list[bytes]]] = {}  # by how many are sent together
 
-    def next_entry(self) -> bytes:
-        """An entry that was never sent before."""
+    @contextmanager
+    def entries(self, count: int) -> Iterator[tuple[list[bytes], Callable[[list[int]], None]]]:
+        """So many entries to send, and what to call with their indexes when they are acknowledged.
+
+        Each is sent under itself as its id. Without an acknowledgement they are sent again.
+        """
+        waiting = self._unanswered.setdefault(count, [])
+        entries = waiting.pop() if waiting else [self._new_entry() for _ in range(count)]
+        acked = False
+
+        def ack(indexes: list[int]) -> None:
+            nonlocal acked
+            acked = True
+            for index, entry in zip(indexes, entries, strict=True):
+                line = json.dumps({"index": index, "entry": entry.decode()})
+                self._file.write(f"{line}\n")
+
+        try:
+            yield entries, ack
+        finally:
+            if not acked:
+                waiting.append(entries)
+
+    def _new_entry(self) -> bytes:
         self._sent += 1
         return f"entry number {self._sent} of {self._name}".encode()
-
-    def ack(self, index: int, entry: bytes) -> None:
-        """Note an acknowledgement."""
-        self._file.write(json.dumps({"index": index, "entry": entry.decode()}) + "\n")
 
     def head(self, note: bytes) -> None:
         """Note a head that was served."""
@@ -117,24 +137,29 @@ class Load:
                 await asyncio.sleep(0.01)
 
     async def _append(self, session: aiohttp.ClientSession) -> None:
-        entry = self._journal.next_entry()
-        async with session.post(f"{self._url}/add", data=entry) as answer:
-            body = await answer.read()
-            if answer.status == 200:
-                self._journal.ack(int(body), entry)
+        with self._journal.entries(1) as ([entry], ack):
+            headers = {
+                "Content-Type": "application/octet-stream",
+                "Idempotency-Key": entry.decode(),
+            }
+            async with session.post(f"{self._url}/entries", data=entry, headers=headers) as answer:
+                if answer.status in (200, 201):
+                    ack([json.loads(await answer.read())["index"]])
 
     async def _append_batch(self, session: aiohttp.ClientSession) -> None:
-        entries = [self._journal.next_entry() for _ in range(100)]
-        lines = b"".join(
-            json.dumps({"entry": base64.b64encode(entry).decode()}).encode() + b"\n"
-            for entry in entries
-        )
-        headers = {"Content-Type": "application/x-ndjson"}
-        async with session.post(f"{self._url}/entries", data=lines, headers=headers) as answer:
-            if answer.status == 201:
-                told = json.loads(await answer.read())["entries"]
-                for entry, row in zip(entries, told, strict=True):
-                    self._journal.ack(row["index"], entry)
+        with self._journal.entries(100) as (entries, ack):
+            lines = b"".join(
+                json.dumps(
+                    {"entry": base64.b64encode(entry).decode(), "id": entry.decode()}
+                ).encode()
+                + b"\n"
+                for entry in entries
+            )
+            headers = {"Content-Type": "application/x-ndjson"}
+            async with session.post(f"{self._url}/entries", data=lines, headers=headers) as answer:
+                if answer.status in (200, 201):
+                    told = json.loads(await answer.read())["entries"]
+                    ack([row["index"] for row in told])
 
     async def _watch(self, session: aiohttp.ClientSession) -> None:
         async with session.get(f"{self._url}/checkpoint") as answer:

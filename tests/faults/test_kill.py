@@ -101,6 +101,8 @@ async def audited_entries(log_url: str, token: str, vkey: str, told: Told) -> li
     where = ("--url", log_url, "--vkey", vkey, "--token", token, "--state", state)
     assert str(len(entries)) in await asyncio.to_thread(tlog, "audit", *where)
     assert len(told.heads) > CYCLES
+    # Every entry was sent under its own id until it was acknowledged.
+    assert len(set(entries)) == len(entries), "an entry stands twice"
     return entries
 
 
