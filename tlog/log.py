@@ -23,6 +23,7 @@ from tlog.errors import (
     StoppingError,
     StoreError,
     UnreadableError,
+    UsageError,
     WrongKindError,
 )
 from tlog.facts import LogFacts
@@ -224,7 +225,15 @@ class Log:
         return published.note
 
     def confirm_clock(self) -> None:
-        """An operator vouches for the clock; NotFoundError for a log that is not running."""
+        """An operator vouches for the clock.
+
+        Raises:
+            UsageError: the log is not running: what is confirmed holds until the server ends.
+            NotFoundError: the clock is not why it is read-only.
+        """
+        if not self._started:
+            message = "a clock is confirmed in the running server: start it first"
+            raise UsageError(message)
         if self._sequencer is None:
             message = f"{self.row.name} is read-only for another reason: {self._refusal}"
             raise NotFoundError(message)

@@ -110,7 +110,7 @@ def test_tokens_are_printed_once_listed_and_revoked(data: Path) -> None:
         (("log", "create", "b", "--origin", ORIGIN), 4, "taken"),
         (("log", "show", "absent"), 4, "no such log"),
         (("log", "confirm-clock", "absent"), 4, "no such log"),
-        (("log", "confirm-clock", "audit"), 0, ""),
+        (("log", "confirm-clock", "audit"), 4, "start it first"),
         (("token", "create", "--log", "absent", "--scope", "read"), 4, "absent"),
         (("token", "create", "--log", "audit", "--scope", "root"), 2, "root"),
         (("token", "create", "--log", "audit"), 2, "--scope"),
