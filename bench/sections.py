@@ -138,7 +138,7 @@ def batches(bench: Bench) -> None:
 
 
 def large_log(bench: Bench, entries: int, progress: Callable[[int], None]) -> None:
-    """Batches on a log that has many entries already, all of them with ids of this week."""
+    """Batches on a log that has many entries already, and ids of this week."""
     data = DataDirectory.create(bench.directory / "large")
     seconds = fill(data, entries, progress, ids=True)
     bench.report.figures[f"filling a log with {entries:,} entries directly, s"] = seconds
