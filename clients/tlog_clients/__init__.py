@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tlog_clients.audit import AuditReport, Progress, audit_log
+from tlog_clients.audit import AuditReport, audit_log
+from tlog_clients.audit_progress import AuditProgress, ProgressStore
+from tlog_clients.audit_run import Progress
 from tlog_clients.entry_ids import (
     MAX_ENTRY_ID_CHARS,
     MalformedEntryIdError,
@@ -35,6 +37,7 @@ from tlog_clients.log_client import AppendResult, BatchResult, LogAccess, LogCli
 from tlog_clients.log_reader import LogReader
 from tlog_clients.log_url import MalformedUrlError, is_private_transport, is_tlog_url, parse_log_url
 from tlog_clients.printable import printable
+from tlog_clients.progress_file import ProgressFiles
 from tlog_clients.retry import DEFAULT_RETRY_FOR_S, Retries, RetryPolicy
 from tlog_clients.submission import (
     MAX_BATCH_BODY_BYTES,
@@ -54,6 +57,7 @@ __all__ = [
     "MAX_ENTRY_ID_CHARS",
     "AppendResult",
     "AuditMismatchError",
+    "AuditProgress",
     "AuditReport",
     "BatchResult",
     "BeyondSizeError",
@@ -83,6 +87,8 @@ __all__ = [
     "Poster",
     "Problem",
     "Progress",
+    "ProgressFiles",
+    "ProgressStore",
     "Retries",
     "RetryPolicy",
     "StateFileError",

@@ -11,28 +11,24 @@ from typing import TYPE_CHECKING
 
 from tlog_clients.errors import (
     BeyondSizeError,
-    ConsistencyNotProvedError,
     EntryMismatchError,
     HttpStatusError,
     TrustedHeadChangedError,
 )
-from tlog_clients.head_state import TrustedHead, advance, consistency_sizes
+from tlog_clients.head_proof import fetch_consistency_proof
+from tlog_clients.head_state import TrustedHead, advance
 from tlog_clients.head_store import MemoryHeads
-from tlog_clients.tile_fetch import ABSENT, GONE, fetch_bundle, fetch_verified_tiles
+from tlog_clients.tile_fetch import ABSENT, fetch_bundle, fetch_verified_tiles
 from tlog_proofs import (
     MAX_ENTRY_BYTES,
     MAX_NOTE_BYTES,
     TILE_WIDTH,
     EntryBundle,
-    MalformedTileError,
-    RootMismatchError,
     TlogProof,
     leaf_hash,
     open_checkpoint,
-    prove_consistency,
     prove_inclusion,
     tile_width,
-    tiles_for_consistency,
     tiles_for_inclusion,
     verify_tlog_proof,
 )
@@ -81,7 +77,7 @@ class LogReader:
         """
         for _ in range(_MAX_RACES):
             trusted = await asyncio.to_thread(self._heads.read, self._log_key)
-            proof = await self._consistency_proof(trusted, served)
+            proof = await fetch_consistency_proof(self._fetcher, trusted, served)
             decision = advance(trusted, served, proof)
             if not decision.is_new or await asyncio.to_thread(
                 self._heads.replace, self._log_key, trusted, decision.signed
@@ -139,25 +135,3 @@ class LogReader:
         bundle_index, position = divmod(index, TILE_WIDTH)
         bundle = EntryBundle(bundle_index, tile_width(0, bundle_index, size))
         return (await fetch_bundle(self._fetcher, bundle))[position], bundle.path
-
-    async def _consistency_proof(
-        self, trusted: SignedCheckpoint | None, served: SignedCheckpoint
-    ) -> tuple[bytes, ...]:
-        """Make the proof that advance() wants, from tiles verified against the larger head."""
-        sizes = consistency_sizes(trusted, served)
-        if trusted is None or sizes is None:
-            return ()
-        larger = max(trusted, served, key=lambda head: head.size)
-        try:
-            tiles = await fetch_verified_tiles(self._fetcher, larger, tiles_for_consistency(*sizes))
-        except (RootMismatchError, MalformedTileError) as error:
-            raise ConsistencyNotProvedError(
-                trusted.note, served.note, f"the tiles served are not of the signed tree ({error})"
-            ) from error
-        except HttpStatusError as error:
-            if error.status not in GONE:
-                raise
-            raise ConsistencyNotProvedError(
-                trusted.note, served.note, f"the log does not serve {error.path}"
-            ) from error
-        return prove_consistency(*sizes, tiles.read_subtree)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from tlog_proofs import (
     HASH_SIZE,
@@ -32,10 +32,37 @@ class TreeRebuild:
         # Level L: the hashes of its last tile, which is never full between two calls.
         self._edge: list[bytearray] = [bytearray()]
 
+    @classmethod
+    def restore(cls, size: int, edge: Sequence[bytes]) -> Self:
+        """Return a tree of full tiles of level 0 as it was, from its right_edge's bytes by level.
+
+        Args:
+            size: number of leaves, a multiple of 256.
+            edge: for each level from 1 up to the root's, the hashes of its last tile.
+
+        Raises:
+            ValueError: size and edge do not go together.
+        """
+        tree = cls()
+        tree._size = size
+        tree._edge += map(bytearray, edge)
+        widths = [(size >> (TILE_HEIGHT * level)) % TILE_WIDTH for level in range(len(tree._edge))]
+        if (
+            [len(hashes) for hashes in tree._edge] != [HASH_SIZE * width for width in widths]
+            or size >> (TILE_HEIGHT * len(widths))
+            or (edge and not size >> (TILE_HEIGHT * len(edge)))
+        ):
+            raise ValueError("expected the right edge of a tree of that size")
+        return tree
+
     @property
     def size(self) -> int:
         """How many leaves were added."""
         return self._size
+
+    def edge(self) -> tuple[bytes, ...]:
+        """Return for each level from 1 on the hashes of its last tile, as restore() takes them."""
+        return tuple(bytes(hashes) for hashes in self._edge[1:])
 
     def add(self, leaf_hashes: Sequence[bytes]) -> tuple[tuple[Tile, bytes], ...]:
         """Add leaves; return the tiles of all levels that became full, lower levels first.

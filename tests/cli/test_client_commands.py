@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -525,6 +527,8 @@ def test_audit(run: Command, served: ServedLog) -> None:
         "root": base64.b64encode(served.log.root()).decode(),
         "entries": SIZE,
         "tiles": 3,
+        "resumed_at": None,
+        "begun": facts["begun"],
         "trusted_size": SIZE,
         "kind": "opaque/1",
         "warnings": [],
@@ -536,6 +540,69 @@ def test_audit(run: Command, served: ServedLog) -> None:
     assert (result.exit_code, result.stdout) == (1, "")
     assert "tile/0/001.p/44" in result.stderr
     assert "299" in result.stderr
+
+
+def long_log(served: ServedLog) -> int:
+    """Make the served log long enough to be interrupted at half; return its size."""
+    served.log.entries += make_entries(64 * 256 - SIZE)
+    return len(served.log.entries)
+
+
+def start_killed_audit(run: Command, served: ServedLog, half: str) -> None:
+    """Start an audit in a process of its own and kill it when it asks for a resource."""
+    reached, killed = threading.Event(), threading.Event()
+
+    def hold(path: str, data: bytes | None) -> bytes | None:
+        if path == half:
+            reached.set()
+            killed.wait(START_TIMEOUT_S)
+        return data
+
+    served.log.answer = hold
+    command = [sys.executable, "-m", "tlog", "audit", "--state", str(run.state)]
+    environment = {**os.environ, **{k: v for k, v in run.environment.items() if v is not None}}
+    with subprocess.Popen(command, env=environment) as process:
+        try:
+            assert reached.wait(START_TIMEOUT_S)
+        finally:
+            process.kill()
+            killed.set()
+    served.log.answer = None
+
+
+def test_audit_killed(run: Command, served: ServedLog) -> None:
+    """A killed audit is gone on with at half the requests, and says what it compared itself."""
+    size = long_log(served)
+    assert run("audit").exit_code == 0
+    requests = len(served.log.requests)
+    start_killed_audit(run, served, "tile/entries/038")  # eight are fetched ahead
+    served.log.requests.clear()
+    result = run("audit", "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    facts = json.loads(result.stdout)
+    assert len(served.log.requests) <= 0.6 * requests
+    assert facts["resumed_at"] >= 28 * 256
+    assert facts["entries"] == size - facts["resumed_at"]
+
+    start_killed_audit(run, served, "tile/entries/038")
+    last = run("audit").stdout.splitlines()[-1]
+    assert re.match(r"clean: the entries from \d+ on, .* interrupted runs since 20\S+Z,", last)
+    start_killed_audit(run, served, "tile/entries/038")
+    result = run("audit", "--fresh")
+    assert result.stdout.splitlines()[-1] == "clean: every entry, tile and head is of one tree"
+
+
+def test_audit_with_a_damaged_progress_file(run: Command, served: ServedLog) -> None:
+    """A damaged progress file is said on stderr and costs nothing but the work."""
+    long_log(served)
+    start_killed_audit(run, served, "tile/entries/038")
+    (progress,) = run.state.parent.glob("heads.json.audit-*")
+    progress.write_bytes(b"damaged")
+    result = run("audit")
+    assert result.exit_code == 0
+    assert f"state file {progress}: damaged" in result.stderr
+    assert result.stdout.splitlines()[-1] == "clean: every entry, tile and head is of one tree"
+    assert not progress.exists()
 
 
 def test_unencrypted_token(run: Command) -> None:

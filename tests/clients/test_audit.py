@@ -55,10 +55,16 @@ async def test_honest(size: int) -> None:
     log, heads = tlog_log(size), MemoryHeads()
     seen: list[tuple[int, int]] = []
     report = await audit_log(
-        log, log.key, heads=heads, progress=lambda *update: seen.append(update)
+        log,
+        log.key,
+        heads=heads,
+        progress=lambda *update: seen.append(update),
+        now_s=lambda: 1_700_000_000.9,
     )
     tiles = {path for path in log.requests if path.startswith("tile/") and "entries" not in path}
-    assert report == AuditReport(ORIGIN, size, log.root(), size, len(tiles), None, KIND_OPAQUE, ())
+    assert report == AuditReport(
+        ORIGIN, size, log.root(), size, len(tiles), None, 1_700_000_000, None, KIND_OPAQUE, ()
+    )
     assert len(log.requests) == len(set(log.requests))
     level_0 = -(-size // 256)
     level_1 = -(-(size // 256) // 256)
@@ -231,7 +237,7 @@ async def test_stale_checkpoint() -> None:
     heads.replace(log.key, None, head(log, 600))
     log.answer = lambda path, data: log.checkpoint(300) if path == "checkpoint" else data
     report = await audit_log(log, log.key, heads=heads)
-    assert (report.size, report.trusted_size) == (600, 300)
+    assert (report.size, report.trusted_size) == (600, 600)
     assert heads.read(log.key) == head(log, 600)
 
     other = tlog_log(600)

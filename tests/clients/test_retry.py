@@ -210,6 +210,17 @@ async def test_own_ids() -> None:
     assert twice.indexes == (SIZE + 601, SIZE + 601)
 
 
+async def test_tiles_between_are_not_fetched() -> None:
+    """To find an entry far back and a new one, the tiles in between are not needed."""
+    log = LogSimulator(make_entries(20_000))
+    log.ids["old"] = 3
+    client = LogClient(log, log.key)
+    result = await client.append_batch([log.entries[3], b"new"], ids=["old", "new"])
+    assert (result.indexes, result.inclusion_verified) == ((3, 20_000), True)
+    tiles = [path for path in log.requests if path.startswith("tile/")]
+    assert sorted(tiles) == ["tile/0/000", "tile/0/078.p/33", "tile/1/000.p/78"]
+
+
 async def test_fresh_ids() -> None:
     """Without ids of one's own each entry has another, so that equal entries are two."""
     log = LogSimulator(make_entries(SIZE))

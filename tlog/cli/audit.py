@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from tlog.cli.options import (
     vkey_option,
 )
 from tlog.cli.output import Progress, print_facts, warn
-from tlog_clients import audit_log
+from tlog_clients import ProgressFiles, audit_log
 from tlog_proofs import encode_base64
 
 if TYPE_CHECKING:
@@ -32,63 +33,92 @@ if TYPE_CHECKING:
 @token_option
 @click.option("--data", "data_dir", type=click.Path(), help="A data directory of this machine.")
 @click.option("--log", "log_name", help="The log's name, with --data.")
+@click.option("--fresh", is_flag=True, help="Compare everything, whatever an interrupted run has.")
 @state_option
 @json_option
-def command(
+def command(  # noqa: PLR0913 - one for each option
     *,
     url: str | None,
     log_key: LogKey | None,
     token: str | None,
     data_dir: str | None,
     log_name: str | None,
+    fresh: bool,
     state_path: str | None,
     as_json: bool,
 ) -> None:
     """Rebuild a log's whole tree and compare every entry, tile and head with it.
 
     Over HTTP with --url and --vkey; or with --data and --log in a data directory of this machine,
-    through its server when that runs.
+    through its server when that runs. A run that was interrupted is gone on with, from a file
+    beside the state file; the report then says which entries were compared in this run, and --fresh
+    compares all of them.
     """
-    heads = open_heads(state_path)
+    audit = _Audit(open_heads(state_path), fresh=fresh)
     if data_dir is not None:
         if log_name is None:
             raise click.UsageError("--data needs --log NAME")
-        report = asyncio.run(_audit_data(Path(data_dir), log_name, heads))
+        report = asyncio.run(audit.of_data(Path(data_dir), log_name))
     else:
         if log_name is not None:
             raise click.UsageError("--log goes with --data DIR")
         if url is None or log_key is None:
             raise click.UsageError("expected --url and --vkey, or --data and --log")
-        report = asyncio.run(_audit_url(url, token, log_key, heads))
+        report = asyncio.run(audit.of_url(url, token, log_key))
     _print_report(report, as_json=as_json)
 
 
-async def _audit_url(url: str, token: str | None, log_key: LogKey, heads: HeadFile) -> AuditReport:
-    async with open_fetcher(url, token) as fetcher:
-        return await _audit(fetcher, log_key, heads)
+class _Audit:
+    """One run of the command: where its state is, and whether it may go on with another one."""
 
+    def __init__(self, heads: HeadFile, *, fresh: bool) -> None:
+        self._heads = heads
+        self._fresh = fresh
 
-async def _audit_data(data_dir: Path, log_name: str, heads: HeadFile) -> AuditReport:
-    # Imported here: auditing over HTTP needs no database.
-    from tlog.cli.data_dir import open_fetcher as open_local_fetcher  # noqa: PLC0415
-    from tlog_proofs import parse_vkey  # noqa: PLC0415
+    async def of_url(self, url: str, token: str | None, log_key: LogKey) -> AuditReport:
+        """Audit over HTTP."""
+        async with open_fetcher(url, token) as fetcher:
+            return await self._run(fetcher, log_key)
 
-    async with open_local_fetcher(data_dir, log_name) as (fetcher, vkey):
-        return await _audit(fetcher, parse_vkey(vkey), heads)
+    async def of_data(self, data_dir: Path, log_name: str) -> AuditReport:
+        """Audit a log of a data directory."""
+        # Imported here: auditing over HTTP needs no database.
+        from tlog.cli.data_dir import open_fetcher as open_local_fetcher  # noqa: PLC0415
+        from tlog_proofs import parse_vkey  # noqa: PLC0415
 
+        async with open_local_fetcher(data_dir, log_name) as (fetcher, vkey):
+            return await self._run(fetcher, parse_vkey(vkey))
 
-async def _audit(fetcher: Fetcher, log_key: LogKey, heads: HeadFile) -> AuditReport:
-    with Progress("auditing") as progress:
-        return await audit_log(fetcher, log_key, heads=heads, progress=progress.update)
+    async def _run(self, fetcher: Fetcher, log_key: LogKey) -> AuditReport:
+        with Progress("auditing") as progress:
+            return await audit_log(
+                fetcher,
+                log_key,
+                heads=self._heads,
+                unfinished=ProgressFiles(self._heads.path),
+                fresh=self._fresh,
+                progress=progress.update,
+            )
 
 
 def _print_report(report: AuditReport, *, as_json: bool) -> None:
+    begun = datetime.fromtimestamp(report.begun_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     facts: dict[str, object] = {**asdict(report), "root": encode_base64(report.root)}
+    del facts["begun_s"]
+    facts["begun"] = begun
     if not as_json:
         del facts["warnings"]
         facts = {name: value for name, value in facts.items() if value is not None}
     print_facts(facts, as_json=as_json)
     for warning in report.warnings:
         warn(warning)
-    if not as_json:
+    if as_json:
+        return
+    if report.resumed_at is None:
         click.echo("clean: every entry, tile and head is of one tree")
+        return
+    click.echo(
+        f"clean: the entries from {report.resumed_at} on, their tiles and every head are of one "
+        f"tree; the entries below were compared by interrupted runs since {begun}, and what is "
+        "served of them may have changed (--fresh compares everything)"
+    )
