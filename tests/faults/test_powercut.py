@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 
 from tests.faults.power import mutants
 from tests.faults.power.disk import ORDERED, REORDERED, STRICT, Disk, File, Model, walk
-from tests.faults.power.images import Image, images, left_out
+from tests.faults.power.images import Image, images, index_cuts, left_out
 from tests.faults.power.outcomes import READ_ONLY, UNBORN, WHOLE, Broken, outcome_of
 from tests.faults.power.record import Call, missing_compiler, record_workload
 
@@ -116,6 +115,21 @@ async def test_a_planted_fault_is_caught(name: str, tmp_path: Path) -> None:
     assert wrong
 
 
+@pytest.mark.parametrize("mutant", ["", mutants.INDEX_UNFLUSHED])
+async def test_the_index_never_has_newer_rows_without_older_ones(
+    mutant: str, tmp_path: Path
+) -> None:
+    """Left to LevelDB it would: two WALs are unsynced at once, and a cut may keep the newer one."""
+    machine = tmp_path / "machine"
+    calls = record_workload("appends", machine, mutant=mutant)
+    eligible = index_cuts(calls, machine, ORDERED)
+    wrong: list[str] = []
+    if eligible:
+        for image in images(calls, machine, ORDERED, count=100, seed=1, eligible=eligible):
+            await outcome_or_broken(image, machine, wrong)
+    assert bool(wrong) == (mutant == mutants.INDEX_UNFLUSHED), wrong
+
+
 @pytest.mark.parametrize("workload", ["appends", "bodies"])
 def test_the_record_is_complete(workload: str, tmp_path: Path) -> None:
     """Played to its end, the record is byte for byte what lies on the disk."""
@@ -144,8 +158,8 @@ async def test_an_image_without_a_cut_is_whole(tmp_path: Path) -> None:
     """The last image of a record that ended in order has everything that was told."""
     machine = tmp_path / "machine"
     calls = record_workload("appends", machine)
-    with patch("tests.faults.power.images.eligible_cuts", return_value={"end": [len(calls)]}):
-        (image,) = images(calls, machine, ORDERED, count=1, seed=1)
+    end = {"end": [len(calls)]}
+    (image,) = images(calls, machine, ORDERED, count=1, seed=1, eligible=end)
     assert await outcome_of(image, machine) == WHOLE
     assert len(image.told) > 100
     image.told.append({"acks": [10**6, ["eA=="]]})

@@ -30,7 +30,14 @@ from tlog.store.keys import (
     unpack_index,
 )
 
-WRITE_BUFFER_BYTES = 2 * 1024 * 1024
+# When LevelDB's own write buffer is full, it goes on in the next WAL before the rows of the last
+# one are synced: a power cut could leave newer rows without older ones. So the index is flushed by
+# hand, long before that: what is not durable then always lies in one WAL, of which a cut leaves a
+# prefix, or something that opening refuses.
+FLUSH_BYTES = 2 * 1024 * 1024
+WRITE_BUFFER_BYTES = 16 * 1024 * 1024
+ROW_OVERHEAD_BYTES = 32  # of a row in LevelDB's memory, beside its key and value
+BEYOND_KEYS = (b"\xff" * 5, b"\xff" * 6)
 CACHE_BYTES = 2 * 1024 * 1024
 # A lookup asks a table of every group: one that has to be opened first costs 100 times more.
 OPEN_FILES = 500
@@ -54,6 +61,7 @@ class LeafIndex:
         self._lock = Lock()  # held by readers, so that none is inside a database that is dropped
         self._database: plyvel.DB | None = None
         self.mark = 0
+        self._unflushed = 0  # bytes of rows in memory; none after opening, which writes them out
         try:
             self._database = self._open()
             self.mark = self._read_mark(self._database)
@@ -85,8 +93,12 @@ class LeafIndex:
             for key, value in rows.items():
                 if database.get(key, verify_checksums=True) is None:
                     batch.put(key, value)
+                    self._unflushed += len(key) + len(value) + ROW_OVERHEAD_BYTES
             batch.put(mark_key(mark), pack_index(mark))
+            self._unflushed += ROW_OVERHEAD_BYTES
         self.mark = mark
+        if self._unflushed >= FLUSH_BYTES:
+            self._flush(database)
 
     def find(self, leaf_hash: bytes, size: int) -> tuple[int, ...]:
         """Indexes below size whose leaf hash begins alike, ascending; the caller compares."""
@@ -121,6 +133,7 @@ class LeafIndex:
             elif self._directory.exists():
                 shutil.rmtree(self._directory)
             self.mark = 0
+            self._unflushed = 0
             self._database = self._open(create=True)
 
     def close(self) -> None:
@@ -138,6 +151,13 @@ class LeafIndex:
             open_files=OPEN_FILES,
             create=create,
         )
+
+    def _flush(self, database: plyvel.DB) -> None:
+        """Make all rows so far durable; returns when they are."""
+        with wrapping("writing index/"):
+            # Compacting a range without rows writes out the memory and does nothing else.
+            database.compact_range(start=BEYOND_KEYS[0], stop=BEYOND_KEYS[1])
+        self._unflushed = 0
 
     def _opened(self) -> plyvel.DB:
         if self._database is None:

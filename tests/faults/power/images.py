@@ -103,12 +103,35 @@ def eligible_cuts(calls: Sequence[Call], machine: Path, model: Model) -> dict[st
     return found
 
 
+def index_cuts(calls: Sequence[Call], machine: Path, model: Model) -> dict[str, list[int]]:
+    """The cuts at which more than one WAL of `index/` has unsynced bytes, as eligible_cuts."""
+    cuts = Cuts(machine, model)
+    found = []
+    for number, call in enumerate(calls, 1):
+        cuts.play(call)
+        pending = [path for path, file in cuts.disk.files() if file.pending]
+        wals = [path for path in pending if "/index/" in path and path.endswith(".log")]
+        if len(wals) > 1 and cuts.told:
+            found.append(number)
+    return {"index": found} if found else {}
+
+
 def images(
-    calls: Sequence[Call], machine: Path, model: Model, *, count: int, seed: int
+    calls: Sequence[Call],
+    machine: Path,
+    model: Model,
+    *,
+    count: int,
+    seed: int,
+    eligible: dict[str, list[int]] | None = None,
 ) -> Iterator[Image]:
-    """So many images one after the other, each written to `machine`; in the order of their cuts."""
+    """So many images one after the other, each written to `machine`; in the order of their cuts.
+
+    eligible: the cuts to draw from, if not all those that count.
+    """
     draw = random.Random(f"{seed} {model.name}")
-    eligible = eligible_cuts(calls, machine, model)
+    if eligible is None:
+        eligible = eligible_cuts(calls, machine, model)
     kinds = sorted(eligible)
     drawn = []
     for _ in range(count):

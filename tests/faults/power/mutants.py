@@ -14,6 +14,7 @@ from tlog_proofs import leaf_hash
 
 ACKS_FIRST = "acks-first"
 SIGNS_FIRST = "signs-first"
+INDEX_UNFLUSHED = "index-unflushed"  # LevelDB itself writes out what is in memory of index/
 PAUSE_S = 0.005
 
 

@@ -27,7 +27,7 @@ from tlog.host import Host
 from tlog.ids import EntryId
 from tlog.log import Log
 from tlog.publisher import HeadWriter
-from tlog.store import bodies, leveldb
+from tlog.store import bodies, leaf_index, leveldb
 from tlog.store.base import Batch
 from tlog.store.commit_record import CommitRecord
 from tlog.tokens import Scope
@@ -90,7 +90,7 @@ async def appends(log: Log, tell: Teller, mutant: str) -> None:
             size = log.published.size
             await append([b"%d of batch %d from %d;" % (m, n, size) * 12 for m in range(count)])
 
-    if mutant:
+    if mutant in (mutants.ACKS_FIRST, mutants.SIGNS_FIRST):
         await singles(0)
         return
     await asyncio.gather(batches(), *(singles(number) for number in range(SINGLES)))
@@ -162,6 +162,8 @@ async def main(name: str, machine: str, run: str, mutant: str) -> None:
     with ExitStack() as stack:
         stack.enter_context(patch.object(leveldb, "LOG_WRITE_BUFFER_BYTES", WRITE_BUFFER_BYTES))
         stack.enter_context(patch.object(bodies, "WRITE_BUFFER_BYTES", WRITE_BUFFER_BYTES))
+        flushed_by = "WRITE_BUFFER_BYTES" if mutant == mutants.INDEX_UNFLUSHED else "FLUSH_BYTES"
+        stack.enter_context(patch.object(leaf_index, flushed_by, WRITE_BUFFER_BYTES))
         stack.enter_context(patch("tlog.log.Sequencer", mutants.sequencer(mutant)))
         await work(name, Path(machine), run, mutant)
 
