@@ -359,7 +359,7 @@ def test_append_interrupted() -> None:
                 process.send_signal(signal.SIGINT)
                 stderr = process.stderr.read().decode()
             assert process.wait(START_TIMEOUT_S) == 130
-    assert "may or may not be in the log" in stderr
+    assert "may or may not be in the log; run again with --id-prefix " in stderr
     assert stderr.endswith("tlog: interrupted\n")
 
 

@@ -66,6 +66,27 @@ def test_an_entry_from_append_to_offline_proof(site: Site, tmp_path: Path) -> No
     assert site.run("append", str(entry)).returncode == 3
 
 
+def test_ids(site: Site) -> None:
+    """What is sent again with its id keeps its index, after a crash too; other bytes are refused."""
+    lines = ("append", "--lines", "--id-prefix", "job", "-")
+    assert site.run("append", "--id", "one", "-", stdin=b"one").stdout == b"1\n"
+    assert site.run(*lines, stdin=b"two\nthree\n").stdout == b"2\n3\n"
+    site.server.kill()
+    site.server.start()
+    assert site.run("append", "--id", "one", "-", stdin=b"one").stdout == b"1\n"
+    again = site.run(*lines, "--json", stdin=b"two\nthree\nfour\n")
+    facts = json.loads(again.stdout)
+    assert (facts["indexes"], facts["first_index"], facts["verified"]) == ([2, 3, 4], 4, True)
+    known = json.loads(site.run(*lines, "--json", stdin=b"two\nthree\nfour\n").stdout)
+    assert (known["indexes"], known["first_index"], known["size"]) == ([2, 3, 4], None, 5)
+    for arguments in (("append", "--id", "one", "-"), lines):
+        conflict = site.run(*arguments, stdin=b"other bytes")
+        assert (conflict.returncode, conflict.stdout) == (4, b"")
+        assert b"refused by the server: entries: " in conflict.stderr
+        assert conflict.stderr.count(b"\n") == 1
+    assert json.loads(site.run("head", "--json").stdout)["size"] == 5
+
+
 def test_scopes(site: Site) -> None:
     """A token's scopes are enough for what they allow, and a refusal prints the problem's title."""
     append, read = site.make_token("append"), site.make_token("read")
