@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 """Called with the number of entries compared so far and the size of the tree."""
 
+_AHEAD_BYTES = 24 * 1024 * 1024  # of entries that are fetched ahead of those being compared
 _Stretch = tuple[tuple[bytes, ...], bytes]  # the entries of one bundle, and its tile of level 0
 
 
@@ -92,16 +93,20 @@ class AuditRun:
             raise AuditMismatchError("checkpoint", 0, detail)
 
     async def _stretches(self) -> AsyncGenerator[_Stretch, None]:
-        """Fetch bundles with their tiles in order, a bounded number ahead."""
+        """Fetch bundles with their tiles in order, as many ahead as the last one's size allows."""
         count = -(-self._newest.size // TILE_WIDTH)
         pending: deque[asyncio.Task[_Stretch]] = deque()
         next_index = self._tree.size // TILE_WIDTH
+        ahead = 1
         try:
             while pending or next_index < count:
-                while next_index < count and len(pending) < MAX_CONCURRENT_FETCHES:
+                while next_index < count and len(pending) < ahead:
                     pending.append(asyncio.create_task(self._fetch_stretch(next_index)))
                     next_index += 1
-                yield await pending[0]
+                stretch = await pending[0]
+                bundle_bytes = sum(map(len, stretch[0])) + 1
+                ahead = max(1, min(_AHEAD_BYTES // bundle_bytes, MAX_CONCURRENT_FETCHES))
+                yield stretch
                 pending.popleft()
         finally:
             for task in pending:

@@ -67,7 +67,7 @@ def test_an_entry_from_append_to_offline_proof(site: Site, tmp_path: Path) -> No
 
 
 def test_ids(site: Site) -> None:
-    """What is sent again with its id keeps its index, after a crash too; other bytes are refused."""
+    """What is sent again with its id keeps its index, after a crash too; other bytes: refused."""
     lines = ("append", "--lines", "--id-prefix", "job", "-")
     assert site.run("append", "--id", "one", "-", stdin=b"one").stdout == b"1\n"
     assert site.run(*lines, stdin=b"two\nthree\n").stdout == b"2\n3\n"

@@ -259,6 +259,20 @@ async def test_head_moved_meanwhile() -> None:
     assert heads.read(log.key) == head(log, 300)
 
 
+@pytest.mark.parametrize(("entry_bytes", "most"), [(0, 8), (65_535, 1)])
+async def test_fetched_ahead(entry_bytes: int, most: int) -> None:
+    """At most 24 MiB of entries, and eight bundles, are fetched ahead of those compared."""
+    log = LogSimulator([bytes(entry_bytes)] * 256 * (20 if most > 1 else 3))
+    ahead: list[int] = []
+
+    def count(done: int, size: int) -> None:
+        bundles = sum(path.startswith("tile/entries/") for path in log.requests)
+        ahead.append(bundles - done // 256 + 1)
+
+    await audit_log(log, log.key, progress=count)
+    assert max(ahead) == most
+
+
 async def test_no_genesis() -> None:
     """Another project's log is audited all the same, with a warning."""
     log = LogSimulator(make_entries(3))
