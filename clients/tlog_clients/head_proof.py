@@ -49,13 +49,13 @@ async def fetch_consistency_proof(
 
 
 async def is_prefix(fetcher: Fetcher, head: SignedCheckpoint, size: int, root: bytes) -> bool:
-    """Whether the log's tiles show that its first `size` leaves have that root; 1 <= size.
+    """Whether the log's tiles show that its first `size` leaves have that root.
+
+    Requires 1 <= size <= head.size.
 
     Raises:
         FetchError: a tile could not be had.
     """
-    if size > head.size:
-        return False
     try:
         tiles = await fetch_verified_tiles(fetcher, head, tiles_for_consistency(size, head.size))
         proof = prove_consistency(size, head.size, tiles.read_subtree)

@@ -19,6 +19,7 @@ from tlog_clients import (
     AuditReport,
     ForkDetectedError,
     HeadFile,
+    HttpStatusError,
     ProgressFiles,
     StateFileError,
     audit_log,
@@ -206,20 +207,38 @@ async def test_what_changed_behind(log: LogSimulator, kept: ProgressFiles) -> No
 
 @pytest.mark.parametrize("path", ["tile/0/064.p/100", "tile/1/000.p/64"])
 @pytest.mark.parametrize("grown", [False, True])
+@pytest.mark.parametrize("absent", [False, True])
 async def test_wrong_tile_at_the_edge(
-    log: LogSimulator, kept: ProgressFiles, path: str, grown: bool
+    log: LogSimulator, kept: ProgressFiles, path: str, grown: bool, absent: bool
 ) -> None:
-    """A tile that the run's point would be proved with and that is wrong is found and named."""
+    """A tile that the run's point is proved with, and that is wrong or absent, is named."""
     if grown:
         log.size = SIZE - 1_000
         await interrupt(log, kept)
         log.size = None
     else:
         await interrupt(log, kept)
-    log.answer = lambda asked, data: bytes(len(data or b"")) if asked == path else data
+    wrong = None if absent else bytes(32 * int(path.rpartition("/")[2]))
+    log.answer = lambda asked, data: wrong if asked == path else data
     with pytest.raises(AuditMismatchError) as caught:
         await resume(log, kept)
     assert caught.value.path == path
+
+
+async def test_server_error_at_the_edge(log: LogSimulator, kept: ProgressFiles) -> None:
+    """When the tiles cannot be had now, nothing is decided, and the progress stays."""
+    await interrupt(log, kept)
+
+    def broken(path: str, data: bytes | None) -> bytes | None:
+        if path == "tile/1/000.p/64":
+            raise HttpStatusError(path, 500)
+        return data
+
+    log.answer = broken
+    with pytest.raises(HttpStatusError):
+        await resume(log, kept)
+    log.answer = None
+    assert (await resume(log, kept)).resumed_at == HALF
 
 
 async def test_head_is_not_forgotten(
