@@ -132,7 +132,8 @@ class LogMachine(RuleBasedStateMachine):
         self.unanswered = (entries, ids) if moment != IDLE else None
         published = self.host.log.published
         # Without the row the new process publishes it by itself, at some moment.
-        assert published.size in (len(self.entries), size if moment != AFTER_ROW else 0)
+        allowed = (len(self.entries), size if moment != AFTER_ROW else 0)
+        assert published.size in allowed, (moment, published.size, allowed, self.host.log.facts)
         if moment in (AFTER_HEAD, AFTER_ROW):
             key = parse_vkey(self.host.log.row.vkey)
             # It is in the head store: the next signature must agree with it.
