@@ -180,7 +180,7 @@ class _Run:
 
     def _note_doubts(self, result: AppendResult | BatchResult) -> None:
         if result.state != "published":
-            self._doubts[f"committed, but not published within the wait: {result.state}"] = None
+            self._doubts["not verified: committed, but not published within the wait"] = None
         if self._client is None:
             self._doubts["not verified: no --vkey"] = None
         elif result.trust is Trust.REPORTED:
