@@ -243,7 +243,7 @@ def test_append_not_yet_published(run: Command, served: ServedLog) -> None:
     }
     result = run("append", "-", stdin=b"entry")
     assert (result.exit_code, result.stdout) == (0, "300\n")
-    assert "committed" in result.stderr
+    assert "not verified: committed" in result.stderr
 
 
 def test_append_of_unknown_outcome(run: Command, served: ServedLog) -> None:
