@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +30,7 @@ AFTER_HEAD = "after the head"
 AFTER_ROW = "after the checkpoint's row"
 MOMENTS = (IDLE, BEFORE_COMMIT, AFTER_COMMIT, BEFORE_HEAD, AFTER_HEAD, AFTER_ROW)
 NEVER_S = 3600.0
+LIMIT_S = 90.0  # a busy disk may take many seconds for the five syncs of a publication
 
 Answer = TypeVar("Answer")
 
@@ -56,8 +58,8 @@ class CrashingHost:
         return self._host.log("a")
 
     def run(self, work: Coroutine[Any, Any, Answer]) -> Answer:
-        """The answer of a call, 20 seconds at most."""
-        return self._loop.run_until_complete(asyncio.wait_for(work, 20))
+        """The answer of a call, LIMIT_S at most."""
+        return self._loop.run_until_complete(asyncio.wait_for(work, LIMIT_S))
 
     def reopen(self) -> None:
         """Stop in order and start again."""
@@ -75,7 +77,7 @@ class CrashingHost:
             self._reach(IDLE)
         else:
             placed = self.run(self.log.append(entries, ids))
-            self.run(self.log.wait_published(placed.size, 20))
+            self.run(self.log.wait_published(placed.size, LIMIT_S))
         assert self._image.exists(), f"{moment} never came"
         # What the old process still does, it does to files that are thrown away.
         self._stop()
@@ -91,7 +93,7 @@ class CrashingHost:
 
     def _reach(self, moment: str) -> None:
         if moment == self._moment:
-            shutil.copytree(self._data_dir, self._image)
+            copy_at_rest(self._data_dir, self._image)
             self._moment = None
 
     def _open(self) -> None:
@@ -110,6 +112,39 @@ class CrashingHost:
     def _stop(self) -> None:
         self.run(self._host.stop())
         self._host.release()
+
+
+def copy_at_rest(source: Path, target: Path) -> None:
+    """Copy a directory as it is at one moment: again, if a compaction of LevelDB came between.
+
+    Nothing else writes meanwhile; a copy of files of two moments is no state that a crash leaves.
+    """
+    for _ in range(200):
+        before = _files(source)
+        try:
+            shutil.copytree(source, target)
+        except (shutil.Error, OSError):
+            pass
+        else:
+            if _files(source) == before:
+                return
+        shutil.rmtree(target, ignore_errors=True)
+        time.sleep(0.02)
+    message = "the directory is never at rest"
+    raise AssertionError(message)
+
+
+def _files(directory: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of each file below a directory; of one that vanishes meanwhile, nothing."""
+    found = {}
+    for path in directory.rglob("*"):
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue
+        if path.is_file():
+            found[str(path)] = (status.st_size, status.st_mtime_ns)
+    return found
 
 
 class HookedStores(LevelDBStores):

@@ -19,6 +19,7 @@ from tests.server.crashing_host import (
     AFTER_ROW,
     BEFORE_COMMIT,
     IDLE,
+    LIMIT_S,
     MOMENTS,
     ORIGIN,
     CrashingHost,
@@ -73,7 +74,7 @@ class LogMachine(RuleBasedStateMachine):
     @rule()
     def publish(self) -> None:
         """What is committed is published for who waits, under the root of the list."""
-        published = self.host.run(self.host.log.wait_published(len(self.entries), 20))
+        published = self.host.run(self.host.log.wait_published(len(self.entries), LIMIT_S))
         assert published is not None
         assert published.size == len(self.entries)
         assert published.root == roots_by_size(self.entries, [published.size])[published.size]
