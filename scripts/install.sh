@@ -57,6 +57,9 @@ choose_python() {
     fail "Python 3.11 or newer is needed; name one with PYTHON=..."
 }
 
+# compiles NAME: it runs, and finds the headers of the C library
+compiles() { printf '#include <dlfcn.h>\n' | "$1" -E - >/dev/null 2>&1; }
+
 version_of() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])'; }
 digest_of() { cat "$@" | cksum; }
 
@@ -82,6 +85,10 @@ if [ "$(cat "$venv/stamp-packages" 2>/dev/null)" != "$version $built_from" ] || 
     fi
     if [ -e "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ]; then
         fail "$venv exists and is no virtual environment: move it away"
+    fi
+    # Tests compile small libraries that record system calls, or let them fail.
+    if ! compiles cc || ! compiles gcc; then
+        apt_install gcc libc6-dev || say "no C compiler: the tests that need gcc will skip"
     fi
     say "building $venv with Python $version"
     rm -rf "$venv"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from pathlib import Path
 
@@ -10,26 +11,58 @@ from tlog.config import Config
 from tlog.errors import DiskReserveError
 
 POLL_S = 1.0
+WRITTEN_PER_BYTE = 2  # of an entry: once in a write-ahead log, then in a table
+# LevelDB and SQLite have no error of their own for it, only these words.
+_FULL = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT), "database or disk is full")
+
+
+def is_full(reason: str) -> bool:
+    """Whether the sentence of a failure says that there was no space left."""
+    return any(words in reason for words in _FULL)
 
 
 class DiskWatch:
-    """Knows, at most a second old, whether free space is above the reserve."""
+    """Knows, at most a second old, whether free space is above the reserve.
+
+    Owned by the event loop, but for `measure`.
+    """
 
     def __init__(self, config: Config, heads: Path) -> None:
         """Watch the file systems of the data directory and of the head store."""
         self._paths = (config.data_dir, heads)
         self._config = config
         self.problem: str | None = None  # as one sentence
+        self._free: int | None = None  # for data: as measured, less what was taken since
 
     def check(self) -> None:
         """Raise DiskReserveError when the reserve is reached."""
         if self.problem is not None:
             raise DiskReserveError(self.problem)
 
+    def take(self, entry_bytes: int) -> None:
+        """Count on the space for entries, or raise DiskReserveError where they cannot fit.
+
+        Without a reserve too: a commit that finds no space ends the log until a restart.
+        """
+        self.check()
+        if self._free is None:
+            return
+        needed = WRITTEN_PER_BYTE * entry_bytes
+        if needed > self._free:
+            message = f"{self._free} bytes are free, writing this takes {needed}: free space"
+            raise DiskReserveError(message)
+        self._free -= needed
+
     def measure(self) -> None:
         """Look at the disks now (blocks)."""
         problems = filter(None, map(self._problem_of, self._paths))
         self.problem = next(problems, None)
+        try:
+            data = os.statvfs(self._config.data_dir)
+        except OSError:
+            self._free = None
+        else:
+            self._free = data.f_bavail * data.f_frsize
 
     def _problem_of(self, path: Path) -> str | None:
         try:

@@ -8,8 +8,9 @@ ServerError
 |   +-- IdConflictError          an id was sent before with other bytes
 |   +-- QueueFullError           the queue is at its bound; try again later
 |   +-- WrongKindError           a raw entry for a log of another kind
-|   +-- DiskReserveError         free space is down to the reserve
+|   +-- DiskReserveError         free space is down to the reserve, or too little
 |   +-- ReadOnlyError            the log refuses to sign, and says why
+|   |   +-- DiskFullError        because a write found no space
 |   +-- StartingError            start-up is not over
 |   +-- StoppingError            shut-down has begun
 |   +-- OutcomeUnknownError      the commit failed: the entries may or may not stand
@@ -70,7 +71,7 @@ class WrongKindError(SubmissionError):
 
 
 class DiskReserveError(SubmissionError):
-    """Free space is down to the reserve."""
+    """Free space is down to the reserve, or less than the entries need."""
 
 
 class ReadOnlyError(SubmissionError):
@@ -79,6 +80,10 @@ class ReadOnlyError(SubmissionError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class DiskFullError(ReadOnlyError):
+    """The log is read-only since a write found no space left."""
 
 
 class StartingError(SubmissionError):

@@ -16,8 +16,9 @@ from tlog.checkpoints import Published
 from tlog.clock import Clock, LogTime
 from tlog.config import Config
 from tlog.control import LogRow
-from tlog.disk import DiskWatch
+from tlog.disk import DiskWatch, is_full
 from tlog.errors import (
+    DiskFullError,
     NotFoundError,
     ReadOnlyError,
     StoppingError,
@@ -66,7 +67,7 @@ class Log:
         self.row = row
         self._shared = shared
         self._opened = opened
-        self._refusal = opened.refusal
+        self._refusal = None if opened.refusal is None else _advised(opened.refusal)
         self._id_keys = tuple(id_keys)
         self._stopping = False
         self._started = False
@@ -81,10 +82,10 @@ class Log:
         if opened.store is not None and opened.edge is not None:
             edge = opened.edge
             self._reader = LogReader(row.name, opened.store, lambda: edge, shared.cache)
-        if opened.refusal is None:
+        if self._refusal is None:
             self._build()
         else:
-            self._say(opened.refusal)
+            self._say(self._refusal)
 
     @property
     def facts(self) -> LogFacts:
@@ -153,6 +154,7 @@ class Log:
             SubmissionError: one of its kinds says why not.
         """
         sequencer, idempotency = self._accepting()
+        self._shared.disk.take(sum(map(len, entries)))
         if any(ids):
             return await idempotency.append(entries, ids)
         appended = await sequencer.append(entries)
@@ -166,6 +168,8 @@ class Log:
         if self._stopping:
             message = "the server is shutting down"
             raise StoppingError(message)
+        if self._refusal is not None and is_full(self._refusal):
+            raise DiskFullError(self._refusal)
         if self._sequencer is None or self._idempotency is None:
             raise ReadOnlyError(self.reason or "the log is read-only")
         self._sequencer.check_accepting()
@@ -358,8 +362,8 @@ class Log:
     def _break(self, reason: str) -> None:
         """Fail-stop: nothing is appended or signed any more, until a restart."""
         if self._refusal is None:
-            self._refusal = reason
-            self._say(reason)
+            self._refusal = _advised(reason)
+            self._say(self._refusal)
         if self._sequencer is not None:
             self._sequencer.fail(self._refusal)
         if self._publisher is not None:
@@ -368,3 +372,8 @@ class Log:
 
     def _say(self, reason: str) -> None:
         _logger.error("log is read-only", log=self.row.name, reason=reason)
+
+
+def _advised(reason: str) -> str:
+    """Why a log is read-only, with what has to be done first where the disk is full."""
+    return f"{reason}; free space on the disk first" if is_full(reason) else reason
