@@ -157,7 +157,7 @@ class Sequencer:
         self._budget.take(submission.queued_bytes)
         self._queue.append(submission)
         self._wake.set()
-        return await asyncio.shield(submission.done)
+        return await submission.done
 
     async def run(self) -> None:
         """Commit what is queued until `stop` was called and the queue is empty, or a failure."""

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from tests.api.fakes import FakeHost
-from tlog.api.app import make_local_app, make_public_app
+from tlog.api.app import App, make_local_app, make_public_app
 from tlog.api.connection_table import ConnectionLimits
 from tlog.api.listener import Listener
 from tlog.local import bind_socket, socket_path
@@ -27,8 +26,8 @@ class Api:
     """A served host: `http` asks over TCP, `local` over the unix socket."""
 
     host: FakeHost
-    app: web.Application
-    local_app: web.Application
+    app: App
+    local_app: App
     listener: Listener
     port: int
     http: aiohttp.ClientSession

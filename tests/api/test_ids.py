@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from aiohttp import ClientResponse
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientResponse, ClientSession
 
 from tests.server.hosts import ORIGIN, open_host
 from tlog.api.app import make_public_app
+from tlog.api.connection_table import ConnectionLimits
+from tlog.api.listener import Listener
 from tlog.creation import NewLog
 from tlog.host import Host
 from tlog.tokens import Scope
@@ -30,7 +32,7 @@ class Site:
     """A host with one log, behind HTTP."""
 
     host: Host
-    client: TestClient[Any, Any]
+    client: ClientSession
     headers: dict[str, str]
 
     async def add(self, entry: bytes, entry_id: str | None = None) -> tuple[int, bytes]:
@@ -71,9 +73,15 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     async with open_host(tmp_path) as host:
         await host.create_log(NewLog("a", ORIGIN))
         token = await host.create_token(["a"], [Scope.APPEND, Scope.READ])
-        app = make_public_app(host)
-        async with TestClient(TestServer(app), auto_decompress=False) as client:
-            yield Site(host, client, {"Authorization": f"Bearer {token}"})
+        bound = socket.create_server(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        listener = Listener(make_public_app(host), [bound], 1.0, ConnectionLimits(32, 32))
+        await listener.start()
+        try:
+            async with ClientSession(url) as client:
+                yield Site(host, client, {"Authorization": f"Bearer {token}"})
+        finally:
+            await listener.close()
 
 
 async def test_add_with_an_id_again_answers_the_first_index(site: Site) -> None:

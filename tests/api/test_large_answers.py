@@ -11,7 +11,6 @@ import pytest
 from tests.api.conftest import Api
 from tests.api.wire import LIMIT_S, until
 from tlog.api import connection, large_response, listener, response_budget
-from tlog.api.requests import RESPONSE_BUDGET
 from tlog_proofs import format_entry_bundle
 
 MIB = 1024 * 1024
@@ -48,7 +47,7 @@ async def test_clients_that_do_not_listen_hold_bounded_memory_for_a_bounded_time
 ) -> None:
     """Bundles under way stay within the budget, others get 503; then the deaf are cut off."""
     monkeypatch.setattr(response_budget, "WAIT_S", 0.3)
-    budget = api.app[RESPONSE_BUDGET]
+    budget = api.app.service.response_budget
     budget._max_bytes = 4 * 256 * 65_537
     async with asyncio.timeout(LIMIT_S):
         deaf = [await _listen_not(api) for _ in range(2)]
@@ -81,7 +80,7 @@ async def test_a_client_that_listens_slowly_is_cut_off_too(
     """A large answer has its time: a trickle that never stops does not hold it for ever."""
     monkeypatch.setattr(large_response, "GRACE_S", 0.5)
     monkeypatch.setattr(large_response, "MIN_RATE", 1 << 40)
-    budget = api.app[RESPONSE_BUDGET]
+    budget = api.app.service.response_budget
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(LIMIT_S):
         slow = await _listen_not(api)
@@ -125,7 +124,7 @@ async def test_small_answers_that_nobody_reads_end_the_connection(
 
 async def test_the_end_does_not_wait_for_the_deaf(api: Api, bundle: bytes) -> None:
     """A listener closes although a client takes nothing, and what it held is free."""
-    budget = api.app[RESPONSE_BUDGET]
+    budget = api.app.service.response_budget
     async with asyncio.timeout(LIMIT_S):
         deaf = await _listen_not(api)
         await until(lambda: budget.used_bytes == len(bundle))
@@ -141,7 +140,7 @@ async def test_a_large_answer_holds_nothing_once_it_is_sent(
     api: Api, bundle: bytes, method: str, encoding: str
 ) -> None:
     """Neither the budget nor the connection, which stays, keeps what was sent."""
-    budget = api.app[RESPONSE_BUDGET]
+    budget = api.app.service.response_budget
     headers = {"Accept-Encoding": encoding}
     path = "/logs/public/tile/entries/000"
     async with asyncio.timeout(LIMIT_S):

@@ -10,7 +10,7 @@ from aiohttp import web
 from tlog.api.bodies import content_type, read_body
 from tlog.api.errors import MalformedRequestError, UnsupportedMediaTypeError
 from tlog.api.parameters import query
-from tlog.api.requests import config_of, host_of, log_of
+from tlog.api.requests import Request, config_of, host_of, log_of
 from tlog.api.responses import JSON, json_response
 from tlog.creation import NewLog
 from tlog.tokens import DEFAULT_LIFETIME_S, MAX_LIFETIME_S, Scope, TokenRow
@@ -37,20 +37,20 @@ class TokenCreation(msgspec.Struct, forbid_unknown_fields=True):
     expires_in_s: Annotated[int, msgspec.Meta(ge=1, le=MAX_LIFETIME_S)] = DEFAULT_LIFETIME_S
 
 
-async def list_logs(request: web.Request) -> web.Response:
+async def list_logs(request: Request) -> web.Response:
     """Every log."""
     query(request)
     logs = [log.facts.as_json() for log in host_of(request).logs.values()]
     return json_response({"logs": logs})
 
 
-async def show_log(request: web.Request) -> web.Response:
+async def show_log(request: Request) -> web.Response:
     """One log."""
     query(request)
     return json_response(log_of(request).facts.as_json())
 
 
-async def create_log(request: web.Request) -> web.Response:
+async def create_log(request: Request) -> web.Response:
     """Create a log; it takes appends as soon as this is answered."""
     query(request)
     body = await _read_json(request, LogCreation)
@@ -59,7 +59,7 @@ async def create_log(request: web.Request) -> web.Response:
     return json_response(facts.as_json(), status=201)
 
 
-async def confirm_clock(request: web.Request) -> web.Response:
+async def confirm_clock(request: Request) -> web.Response:
     """The operator vouches for the clock."""
     query(request)
     log = log_of(request)
@@ -67,7 +67,7 @@ async def confirm_clock(request: web.Request) -> web.Response:
     return json_response(log.facts.as_json())
 
 
-async def list_tokens(request: web.Request) -> web.Response:
+async def list_tokens(request: Request) -> web.Response:
     """Every token, without what could be used to guess it."""
     query(request)
     return json_response(
@@ -75,7 +75,7 @@ async def list_tokens(request: web.Request) -> web.Response:
     )
 
 
-async def create_token(request: web.Request) -> web.Response:
+async def create_token(request: Request) -> web.Response:
     """Create a token; this answer is the only place where it is ever shown."""
     query(request)
     body = await _read_json(request, TokenCreation)
@@ -83,10 +83,10 @@ async def create_token(request: web.Request) -> web.Response:
     return json_response({"token": token}, status=201)
 
 
-async def revoke_token(request: web.Request) -> web.Response:
+async def revoke_token(request: Request) -> web.Response:
     """Revoke a token, from this moment on."""
     query(request)
-    token_id = request.match_info["id"]
+    token_id = request.path_values["id"]
     await host_of(request).revoke_token(token_id)
     return json_response({"id": token_id})
 
@@ -102,7 +102,7 @@ def _members(row: TokenRow) -> dict[str, object]:
     }
 
 
-async def _read_json(request: web.Request, kind: type[Body]) -> Body:
+async def _read_json(request: Request, kind: type[Body]) -> Body:
     if content_type(request) != JSON:
         message = f"this route takes {JSON}"
         raise UnsupportedMediaTypeError(message)

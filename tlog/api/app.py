@@ -1,39 +1,115 @@
-"""The two web applications over a Host: for TCP, and for the unix socket, where all are admins."""
+"""The two HTTP applications over a Host: for TCP, and for the unix socket, where all are admins.
+
+Around every handler: who asks for what and whether they may, then errors, headers and the log.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from functools import partial
+from typing import cast
 
-from aiohttp import web
+import structlog
+from aiohttp import hdrs, web
 
-from tlog.api.access import Access
-from tlog.api.middleware import answer, check_access, expect
-from tlog.api.requests import HOST, LOCAL, RESPONSE_BUDGET, ROUTE_ACCESS
+from tlog.api.access import Access, Caller, authorise, identify
+from tlog.api.errors import ExpectationError, RequestError
+from tlog.api.problems import problem_of, problem_response
+from tlog.api.requests import Request, Service
 from tlog.api.response_budget import ResponseBudget
+from tlog.api.responses import add_common_headers
+from tlog.api.router import Router
 from tlog.api.routes import LOCAL_ROUTES, PUBLIC_ROUTES, Route
 from tlog.host import Host
 
+_LOGGER = structlog.get_logger("tlog.api")
 
-def make_public_app(host: Host) -> web.Application:
+
+class App:
+    """One application: its routes, and what all requests to it share."""
+
+    def __init__(self, host: Host, routes: Sequence[Route], *, local: bool) -> None:
+        """Serve routes; local: callers are the operator, their tokens are not looked at."""
+        self.routes = tuple(routes)
+        self.service = Service(host, local, ResponseBudget(host.config.response_bytes))
+        self._router = Router(routes)
+
+    def make_server(self) -> web.Server:
+        """What makes a handler for each connection; on the running loop."""
+        return web.Server(self._answer, request_factory=partial(Request, service=self.service))
+
+    async def _answer(self, made: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request: whatever is raised becomes a problem; nothing secret is logged."""
+        request = cast("Request", made)  # by the factory
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        try:
+            response = await self._handle(request)
+        except Exception as error:
+            if not problem_of(error).detail:
+                _LOGGER.exception("request failed", request_id=request.request_id)
+            response = problem_response(error, request.request_id)
+        add_common_headers(response)
+        _LOGGER.info(
+            "request",
+            request_id=request.request_id,
+            method=request.method,
+            route=request.template,
+            status=response.status,
+            duration_ms=round((loop.time() - start) * 1000, 3),
+        )
+        return response
+
+    async def _handle(self, request: Request) -> web.StreamResponse:
+        """Apply the rule of the route, and go; paths and methods without a route end here."""
+        _check_expectation(request)
+        host = self.service.host
+        authorization = request.headers.get(hdrs.AUTHORIZATION)
+        local = self.service.local
+        request.caller = Caller(local=True) if local else identify(host, authorization)
+        path = request.rel_url.raw_path
+        try:
+            route, values = self._router.find(request.method, path)
+        except RequestError:
+            # It tells no more to somebody who may not know the log than a route would.
+            authorise(
+                Access.KNOWN,
+                host,
+                request.caller,
+                _log_in_path(path),
+                token_given=authorization is not None,
+            )
+            raise
+        request.template = route.path
+        request.path_values = values
+        request.log = authorise(
+            route.access,
+            host,
+            request.caller,
+            values.get("name"),
+            token_given=authorization is not None,
+        )
+        return await route.handler(request)
+
+
+def make_public_app(host: Host) -> App:
     """What TCP listeners serve: tokens are looked at, nothing administrative is there."""
-    return _make_app(host, PUBLIC_ROUTES, local=False)
+    return App(host, PUBLIC_ROUTES, local=False)
 
 
-def make_local_app(host: Host) -> web.Application:
+def make_local_app(host: Host) -> App:
     """What the unix socket serves: whoever can open it is the operator."""
-    return _make_app(host, LOCAL_ROUTES, local=True)
+    return App(host, LOCAL_ROUTES, local=True)
 
 
-def _make_app(host: Host, routes: Sequence[Route], *, local: bool) -> web.Application:
-    app = web.Application(middlewares=[answer, check_access])
-    access: dict[web.AbstractRoute, Access] = {}
-    for row in routes:
-        resource = app.router.add_resource(row.path)
-        for method in ("GET", "HEAD") if row.method == "GET" else (row.method,):
-            route = resource.add_route(method, row.handler, expect_handler=expect)
-            access[route] = row.access
-    app[HOST] = host
-    app[LOCAL] = local
-    app[RESPONSE_BUDGET] = ResponseBudget(host.config.response_bytes)
-    app[ROUTE_ACCESS] = access
-    return app
+def _check_expectation(request: Request) -> None:
+    if request.headers.get(hdrs.EXPECT, "100-continue").lower() != "100-continue":
+        message = "the only expectation that is met is 100-continue"
+        raise ExpectationError(message)
+
+
+def _log_in_path(path: str) -> str | None:
+    """The name in a path below a log's URL that has no route."""
+    parts = path.split("/")
+    return parts[2] if len(parts) > 3 and parts[1] == "logs" else None  # noqa: PLR2004

@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator, Sequence
 
 from aiohttp import web
 
-from tlog.api.bodies import body_chunks, content_type, join
+from tlog.api.bodies import arrived_body, body_chunks, content_type, join
 from tlog.api.entry_ids import header_id, id_of, refuse_header_id
 from tlog.api.errors import UnsupportedMediaTypeError
 from tlog.api.ndjson import Batch, parse_entries
 from tlog.api.parameters import Wait, WaitFor, query, wait_for
 from tlog.api.proofs import tlog_proof
-from tlog.api.requests import config_of, log_of
+from tlog.api.requests import Request, config_of, log_of
 from tlog.api.responses import BYTES, NO_STORE, caching, json_response, text_response
 from tlog.budget import Reservation
 from tlog.checkpoints import Published
@@ -31,7 +31,7 @@ NDJSON = "application/x-ndjson"
 COMMITTED = "committed"
 
 
-async def add(request: web.Request) -> web.Response:
+async def add(request: Request) -> web.Response:
     """Append the body as one entry; the index alone, in ASCII decimal."""
     query(request)
     log = _log_to_append_to(request)
@@ -40,7 +40,7 @@ async def add(request: web.Request) -> web.Response:
     return text_response(b"%d" % placed.indexes[0], cache=caching(log, NO_STORE))
 
 
-async def entries(request: web.Request) -> web.Response:
+async def entries(request: Request) -> web.Response:
     """Append one entry (octet-stream) or a batch (NDJSON)."""
     log = _log_to_append_to(request)
     wait = wait_for(request, config_of(request))
@@ -60,7 +60,7 @@ async def entries(request: web.Request) -> web.Response:
     raise UnsupportedMediaTypeError(message)
 
 
-def _log_to_append_to(request: web.Request) -> Log:
+def _log_to_append_to(request: Request) -> Log:
     """The log, if it takes raw entries from such a request at all."""
     log = log_of(request)
     if log.row.kind != KIND_OPAQUE:
@@ -69,8 +69,11 @@ def _log_to_append_to(request: web.Request) -> Log:
     return log
 
 
-async def _read_entry(request: web.Request, log: Log, *, gzip: bool = True) -> bytes:
+async def _read_entry(request: Request, log: Log, *, gzip: bool = True) -> bytes:
     log.check_accepting()
+    arrived = arrived_body(request, MAX_ENTRY_BYTES)
+    if arrived is not None:
+        return arrived
     timeout_s = config_of(request).body_timeout_s
     # What is reserved is given back before the append takes its own, in the same turn of the loop.
     with log.reserve() as reservation:
@@ -78,7 +81,7 @@ async def _read_entry(request: web.Request, log: Log, *, gzip: bool = True) -> b
         return await join(_counted(chunks, reservation))
 
 
-async def _read_batch(request: web.Request, log: Log) -> Batch:
+async def _read_batch(request: Request, log: Log) -> Batch:
     log.check_accepting()
     config = config_of(request)
     with log.reserve() as reservation:

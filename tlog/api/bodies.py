@@ -15,21 +15,39 @@ from tlog.api.errors import (
     UnsupportedMediaTypeError,
 )
 from tlog.api.gunzip import Gunzip
+from tlog.api.requests import Request
 
 GRACE_S = 10.0  # a body may be as slow as it likes for so long
 MIN_RATE = 4096  # bytes per second, once GRACE_S are over
 
 
-def content_type(request: web.Request) -> str:
+def content_type(request: Request) -> str:
     """The media type of the body in lower case, without parameters; empty if there is none."""
     return request.headers.get(hdrs.CONTENT_TYPE, "").partition(";")[0].strip().lower()
 
 
 async def read_body(
-    request: web.Request, max_bytes: int, timeout_s: float, *, gzip: bool = True
+    request: Request, max_bytes: int, timeout_s: float, *, gzip: bool = True
 ) -> bytes:
     """The whole body, at most max_bytes once decompressed; raises as `body_chunks`."""
     return await join(body_chunks(request, max_bytes, timeout_s, gzip=gzip))
+
+
+def arrived_body(request: Request, max_bytes: int) -> bytes | None:
+    """The body, if all of it is there already, as that of a small request is; None: to be read.
+
+    Only where nothing else is to be done: no coding, and no client that waits to be asked for it.
+    """
+    content = request.content
+    if (
+        not content.is_eof()
+        or content.exception() is not None
+        or content.total_bytes > max_bytes
+        or hdrs.CONTENT_ENCODING in request.headers
+        or hdrs.EXPECT in request.headers
+    ):
+        return None
+    return content.read_nowait()
 
 
 async def join(chunks: AsyncIterator[bytes]) -> bytes:
@@ -41,7 +59,7 @@ async def join(chunks: AsyncIterator[bytes]) -> bytes:
 
 
 async def body_chunks(
-    request: web.Request, max_bytes: int, timeout_s: float, *, gzip: bool = True
+    request: Request, max_bytes: int, timeout_s: float, *, gzip: bool = True
 ) -> AsyncIterator[bytes]:
     """The body in pieces, decompressed, never more than max_bytes of it.
 
@@ -73,7 +91,7 @@ async def body_chunks(
     gunzip.finish()
 
 
-async def _continue(request: web.Request) -> None:
+async def _continue(request: Request) -> None:
     """Ask for the body of a client that waits to be asked."""
     if hdrs.EXPECT in request.headers and request.version == HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -82,9 +100,7 @@ async def _continue(request: web.Request) -> None:
         await request.writer.drain()
 
 
-async def _raw_chunks(
-    request: web.Request, max_bytes: int, timeout_s: float
-) -> AsyncIterator[bytes]:
+async def _raw_chunks(request: Request, max_bytes: int, timeout_s: float) -> AsyncIterator[bytes]:
     if (request.content_length or 0) > max_bytes:
         raise _too_large(max_bytes)
     await _continue(request)

@@ -9,10 +9,10 @@ from typing import cast
 from aiohttp import web
 
 from tlog.api.connection_table import ConnectionTable, peer_address
-from tlog.api.errors import ExpectationError, MalformedRequestError
+from tlog.api.errors import MalformedRequestError
 from tlog.api.large_response import LargeResponse
-from tlog.api.middleware import add_common_headers
 from tlog.api.problems import problem_response
+from tlog.api.responses import add_common_headers
 from tlog.errors import ServerError
 
 KEEPALIVE_S = 75.0  # longer than the proxies in front keep theirs
@@ -129,12 +129,7 @@ class Connection(web.RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send a response; one that aiohttp made itself becomes a problem first."""
-        if isinstance(resp, web.HTTPException):
-            # What the middlewares never see: an Expect header of a path without a route.
-            error = ExpectationError("the only expectation that is met is 100-continue")
-            resp = problem_response(error, secrets.token_hex(8))
-            add_common_headers(resp)
+        """Send a response, and let go of what it held."""
         try:
             finished, reset = await super().finish_response(request, resp, start_time)
         finally:

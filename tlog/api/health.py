@@ -7,23 +7,23 @@ from aiohttp import web
 from tlog.api.errors import NotReadyError
 from tlog.api.parameters import query
 from tlog.api.problems import problem_response
-from tlog.api.requests import REQUEST_ID, caller_of, host_of
+from tlog.api.requests import Request, host_of
 from tlog.api.responses import json_response
 
 # No witness cosigns: what keeps this server from two histories is its own head store.
 FORK_PROTECTION = "local"
 
 
-async def healthz(request: web.Request) -> web.Response:
+async def healthz(request: Request) -> web.Response:
     """The process answers."""
     query(request)
     return json_response({"alive": True})
 
 
-async def readyz(request: web.Request) -> web.Response:
+async def readyz(request: Request) -> web.Response:
     """200 when appends are taken by every log; the logs' states for callers with a token."""
     query(request)
-    host, caller = host_of(request), caller_of(request)
+    host, caller = host_of(request), request.caller
     members: dict[str, object] = {}
     if caller.local or caller.token is not None:
         members["logs"] = [
@@ -35,4 +35,4 @@ async def readyz(request: web.Request) -> web.Response:
     if host.accepting:
         return json_response({"ready": True} | members)
     error = NotReadyError("start-up, shut-down or a read-only log: not every log takes appends")
-    return problem_response(error, request[REQUEST_ID], members)
+    return problem_response(error, request.request_id, members)

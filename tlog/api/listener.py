@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from tlog.api.app import App
 from tlog.api.connection import Connection
 from tlog.api.connection_table import ConnectionLimits, ConnectionTable
 
@@ -20,7 +21,7 @@ class Listener:
 
     def __init__(
         self,
-        app: web.Application,
+        app: App,
         sockets: Sequence[socket.socket],
         grace_s: float,
         limits: ConnectionLimits,
@@ -31,15 +32,17 @@ class Listener:
         grace_s: what requests under way have at `close`, before they lose their connection. A
         handler that reads a body is then cancelled; one that does something else has it again.
         """
-        self._runner = web.AppRunner(app, shutdown_timeout=grace_s)
+        self._app = app
+        self._grace_s = grace_s
         self._sockets = tuple(sockets)
         self._table = ConnectionTable(limits)
         self._sweeping: asyncio.Task[None] | None = None
+        self._server: web.Server | None = None
         self._servers: list[asyncio.Server] = []
 
     async def start(self) -> None:
         """Accept connections."""
-        await self._runner.setup()
+        self._server = self._app.make_server()
         loop = asyncio.get_running_loop()
         self._sweeping = loop.create_task(self._sweep())
         for bound in self._sockets:
@@ -51,11 +54,15 @@ class Listener:
 
     async def close(self) -> None:
         """Stop accepting, and let requests under way end. A second call does nothing."""
-        for server in self._servers:
-            server.close()
+        for accepting in self._servers:
+            accepting.close()
         for bound in self._sockets:
             bound.close()
-        await self._runner.cleanup()
+        server, self._server = self._server, None
+        if server is not None:
+            await asyncio.sleep(0)  # requests that have just come are begun
+            server.pre_shutdown()
+            await server.shutdown(self._grace_s)
         if self._sweeping is not None:
             self._sweeping.cancel()
             await asyncio.gather(self._sweeping, return_exceptions=True)
@@ -68,8 +75,7 @@ class Listener:
             self._table.sweep(asyncio.get_running_loop().time())
 
     def _connect(self) -> Connection:
-        server = self._runner.server
-        if server is None:
+        if self._server is None:
             message = "a connection was accepted before start or after close"
             raise RuntimeError(message)
-        return Connection(server, self._table)
+        return Connection(self._server, self._table)

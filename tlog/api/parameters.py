@@ -6,9 +6,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from aiohttp import web
-
 from tlog.api.errors import MalformedRequestError
+from tlog.api.requests import Request
 from tlog.config import Config
 from tlog_proofs import (
     HASH_SIZE,
@@ -37,35 +36,37 @@ class WaitFor:
     timeout_s: float
 
 
-def path_number(request: web.Request, name: str) -> int:
+def path_number(request: Request, name: str) -> int:
     """The index or size that stands in the path; MalformedRequestError if it is not one."""
     try:
-        return parse_decimal(request.match_info[name])
+        return parse_decimal(request.path_values[name])
     except MalformedError as error:
         message = f"{name} in the path: {error}"
         raise MalformedRequestError(message) from error
 
 
-def path_hash(request: web.Request, name: str) -> bytes:
+def path_hash(request: Request, name: str) -> bytes:
     """The hash in lower-case hex that stands in the path."""
-    text = request.match_info[name]
+    text = request.path_values[name]
     if not _HEX_HASH.fullmatch(text):
         message = f"{name} in the path: expected {2 * HASH_SIZE} characters of 0-9a-f"
         raise MalformedRequestError(message)
     return bytes.fromhex(text)
 
 
-def path_tile(request: web.Request) -> Tile | EntryBundle:
+def path_tile(request: Request) -> Tile | EntryBundle:
     """The tile or entry bundle whose path below `tile/` stands in the path."""
     try:
-        return parse_tile_path("tile/" + request.match_info["path"])
+        return parse_tile_path("tile/" + request.path_values["path"])
     except MalformedError as error:
         raise MalformedRequestError(str(error)) from error
 
 
-def query(request: web.Request, *known: str) -> dict[str, str]:
+def query(request: Request, *known: str) -> dict[str, str]:
     """The query parameters, each known and given once; MalformedRequestError otherwise."""
     parameters: dict[str, str] = {}
+    if not request.rel_url.raw_query_string:
+        return parameters
     for name, value in request.query.items():
         if name not in known:
             taken = ", ".join(known) or "none"
@@ -78,7 +79,7 @@ def query(request: web.Request, *known: str) -> dict[str, str]:
     return parameters
 
 
-def wait_for(request: web.Request, config: Config) -> WaitFor | None:
+def wait_for(request: Request, config: Config) -> WaitFor | None:
     """The parameters `wait` and `timeout_s` of an append; None: answer as soon as it stands."""
     parameters = query(request, "wait", "timeout_s")
     if "wait" not in parameters:

@@ -47,7 +47,6 @@ PROBLEMS: dict[type[TlogError], Problem] = {
     errors.EntryTooLargeError: Problem("entry-too-large", 413, "An entry is too large"),
     errors.BatchTooLargeError: Problem("batch-too-large", 413, "The batch is too large"),
     errors.EmptyBatchError: Problem("empty-batch", 400, "The batch holds no entry"),
-    errors.IdConflictError: Problem("id-conflict", 409, "The id was used for other bytes"),
     errors.IdConflictError: Problem("id-conflict", 409, "The id was sent with other bytes"),
     errors.QueueFullError: Problem("queue-full", 429, "Too many entries are waiting"),
     errors.WrongKindError: Problem("wrong-kind", 409, "The log does not take such entries"),

@@ -6,7 +6,7 @@ from aiohttp import hdrs, web
 
 from tlog.api.negotiation import choose_type
 from tlog.api.parameters import path_hash, path_number, query
-from tlog.api.requests import log_of
+from tlog.api.requests import Request, log_of
 from tlog.api.responses import (
     IMMUTABLE,
     JSON,
@@ -21,7 +21,7 @@ from tlog.errors import NotPublishedError
 from tlog_proofs import TlogProof, encode_base64, format_tlog_proof
 
 
-async def inclusion(request: web.Request) -> web.Response:
+async def inclusion(request: Request) -> web.Response:
     """An inclusion proof in the tree of a given size."""
     query(request)
     log = log_of(request)
@@ -31,7 +31,7 @@ async def inclusion(request: web.Request) -> web.Response:
     return json_response(members, cache=caching(log, IMMUTABLE))
 
 
-async def inclusion_published(request: web.Request) -> web.Response:
+async def inclusion_published(request: Request) -> web.Response:
     """An inclusion proof at the published checkpoint: JSON, or a tlog-proof."""
     query(request)
     log = log_of(request)
@@ -53,7 +53,7 @@ async def inclusion_published(request: web.Request) -> web.Response:
     return response
 
 
-async def consistency(request: web.Request) -> web.Response:
+async def consistency(request: Request) -> web.Response:
     """A consistency proof between two sizes."""
     query(request)
     log = log_of(request)
@@ -63,7 +63,7 @@ async def consistency(request: web.Request) -> web.Response:
     return json_response(members, cache=caching(log, IMMUTABLE))
 
 
-async def leaf(request: web.Request) -> web.Response:
+async def leaf(request: Request) -> web.Response:
     """One index at which a leaf hash stands."""
     query(request)
     log = log_of(request)

@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from tlog.api.large_response import LargeResponse
 from tlog.api.negotiation import accepts_gzip
 from tlog.api.parameters import path_number, path_tile, query
-from tlog.api.requests import RESPONSE_BUDGET, address_of, caller_of, host_of, log_of
+from tlog.api.requests import Request, address_of, host_of, log_of
 from tlog.api.responses import (
     BYTES,
     IMMUTABLE,
@@ -30,10 +30,10 @@ MIN_LARGE_BYTES = 64 * 1024  # less is at home in a transport's buffer
 MAX_ROW_BYTES = 2 + MAX_ENTRY_BYTES  # of an entry in a bundle, with its length
 
 
-async def logs(request: web.Request) -> web.Response:
+async def logs(request: Request) -> web.Response:
     """The logs that the caller sees; why one is read-only may name paths: not for anybody."""
     query(request)
-    caller = caller_of(request)
+    caller = request.caller
     seen = [log for log in host_of(request).logs.values() if caller.sees(log)]
     rows = [log.facts.as_json() for log in seen]
     if not caller.local and caller.token is None:
@@ -42,14 +42,14 @@ async def logs(request: web.Request) -> web.Response:
     return json_response({"logs": rows})
 
 
-async def checkpoint(request: web.Request) -> web.Response:
+async def checkpoint(request: Request) -> web.Response:
     """The published checkpoint, byte for byte."""
     query(request)
     log = log_of(request)
     return text_response(log.published.note, cache=caching(log, NO_STORE))
 
 
-async def checkpoint_at(request: web.Request) -> web.Response:
+async def checkpoint_at(request: Request) -> web.Response:
     """The stored checkpoint of one size."""
     query(request)
     log = log_of(request)
@@ -58,7 +58,7 @@ async def checkpoint_at(request: web.Request) -> web.Response:
     return text_response(note, cache=caching(log, NO_STORE))
 
 
-async def tile(request: web.Request) -> web.Response:
+async def tile(request: Request) -> web.Response:
     """A tile or an entry bundle, full or partial."""
     query(request)
     log = log_of(request)
@@ -68,7 +68,7 @@ async def tile(request: web.Request) -> web.Response:
     return bytes_response(await log.read_tile(asked), cache=caching(log, IMMUTABLE))
 
 
-async def entry(request: web.Request) -> web.Response:
+async def entry(request: Request) -> web.Response:
     """The bytes of one entry."""
     query(request)
     log = log_of(request)
@@ -76,14 +76,14 @@ async def entry(request: web.Request) -> web.Response:
     return bytes_response(body, cache=caching(log, IMMUTABLE))
 
 
-async def _bundle_response(request: web.Request, log: Log, bundle: EntryBundle) -> web.Response:
+async def _bundle_response(request: Request, log: Log, bundle: EntryBundle) -> web.Response:
     headers: dict[str, str] = {
         hdrs.CONTENT_TYPE: BYTES,
         hdrs.CACHE_CONTROL: caching(log, IMMUTABLE),
         hdrs.VARY: hdrs.ACCEPT_ENCODING,
     }
     # How large it is shows only when it is read: until then it counts as large as it can be.
-    budget = request.app[RESPONSE_BUDGET]
+    budget = request.service.response_budget
     share = await budget.take(bundle.width * MAX_ROW_BYTES, address_of(request))
     try:
         body = await log.read_bundle(bundle)

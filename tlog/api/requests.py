@@ -1,52 +1,87 @@
-"""What the middlewares found out about a request, for its handler."""
+"""A request with what was found out about it before its handler, and what all of them share."""
 
 from __future__ import annotations
 
-from aiohttp import web
+import asyncio
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tlog.api.access import Access, Caller
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
+
+from tlog.api.access import Caller
 from tlog.api.connection_table import peer_address
 from tlog.api.response_budget import ResponseBudget
 from tlog.config import Config
 from tlog.host import Host
 from tlog.log import Log
 
-HOST = web.AppKey("HOST", Host)
-LOCAL = web.AppKey("LOCAL", bool)
-RESPONSE_BUDGET = web.AppKey("RESPONSE_BUDGET", ResponseBudget)
-ROUTE_ACCESS = web.AppKey("ROUTE_ACCESS", dict[web.AbstractRoute, Access])
-
-# The Log that the path names, once the caller may do what the route does; None without a name.
-LOG = web.RequestKey[Log | None]("LOG", Log)
-CALLER = web.RequestKey("CALLER", Caller)
-REQUEST_ID = web.RequestKey("REQUEST_ID", str)
+if TYPE_CHECKING:
+    from tlog.api.connection import Connection
 
 
-def log_of(request: web.Request) -> Log:
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What all requests to one application share.
+
+    local: whether it is the unix socket's, where all are the operator.
+    """
+
+    host: Host
+    local: bool
+    response_budget: ResponseBudget
+
+
+class Request(web.BaseRequest):
+    """One HTTP request; what the routing found is set before its handler sees it."""
+
+    ATTRS = web.BaseRequest.ATTRS | frozenset(
+        ["service", "request_id", "template", "path_values", "caller", "log"]
+    )
+
+    def __init__(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        connection: Connection,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+        service: Service,
+    ) -> None:
+        """A request that has just been parsed; nobody knows yet who asks for what."""
+        super().__init__(message, payload, connection, writer, task, task.get_loop())
+        self.service = service
+        self.request_id = secrets.token_hex(8)
+        self.template = "none"  # the route's path; paths themselves may hold what was mistyped
+        self.path_values: Mapping[str, str] = {}
+        self.caller = Caller()
+        # The log that the path names, once the caller may do what the route does.
+        self.log: Log | None = None
+
+
+def log_of(request: Request) -> Log:
     """The log that the path names; access has been checked."""
-    log = request[LOG]
+    log = request.log
     if log is None:
         message = "this route names no log"
         raise AssertionError(message)
     return log
 
 
-def caller_of(request: web.Request) -> Caller:
-    """Who asks."""
-    return request[CALLER]
-
-
-def address_of(request: web.Request) -> str:
+def address_of(request: Request) -> str:
     """The address that the request counts for; empty on the unix socket, or when it is gone."""
     transport = request.transport
     return "" if transport is None else peer_address(transport.get_extra_info("peername"))
 
 
-def host_of(request: web.Request) -> Host:
+def host_of(request: Request) -> Host:
     """The host behind this application."""
-    return request.app[HOST]
+    return request.service.host
 
 
-def config_of(request: web.Request) -> Config:
+def config_of(request: Request) -> Config:
     """The server's bounds."""
-    return host_of(request).config
+    return request.service.host.config

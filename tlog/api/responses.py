@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from tlog.log import Log
 
@@ -12,6 +12,7 @@ BYTES = "application/octet-stream"
 TEXT = "text/plain"
 IMMUTABLE = "max-age=31536000, immutable"
 NO_STORE = "no-store"
+SERVER = "tlog"
 
 
 def caching(log: Log, directive: str) -> str:
@@ -19,6 +20,12 @@ def caching(log: Log, directive: str) -> str:
     if not log.row.public:
         return f"private, {directive}"
     return directive if directive == NO_STORE else f"public, {directive}"
+
+
+def add_common_headers(response: web.StreamResponse) -> None:
+    """What every answer carries."""
+    response.headers[hdrs.SERVER] = SERVER
+    response.headers["X-Content-Type-Options"] = "nosniff"
 
 
 def json_response(members: object, *, cache: str = NO_STORE, status: int = 200) -> web.Response:

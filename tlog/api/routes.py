@@ -9,13 +9,17 @@ from aiohttp import web
 
 from tlog.api import admin, append, health, proofs, read
 from tlog.api.access import Access
+from tlog.api.requests import Request
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = Callable[[Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One row: a GET also answers HEAD. `{name}` in the path is a log's name."""
+    """One row: a GET also answers HEAD.
+
+    In the path `{name}` is a log's name, and `{path:rest}` takes all that is left.
+    """
 
     method: str
     path: str
@@ -32,7 +36,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/logs", read.logs, Access.LISTING),
     Route("GET", f"{_LOG}/checkpoint", read.checkpoint, Access.READ),
     Route("GET", f"{_LOG}/checkpoints/{{size}}", read.checkpoint_at, Access.READ),
-    Route("GET", f"{_LOG}/tile/{{path:.+}}", read.tile, Access.READ),
+    Route("GET", f"{_LOG}/tile/{{path:rest}}", read.tile, Access.READ),
     Route("GET", f"{_LOG}/entries/{{index}}", read.entry, Access.READ),
     Route("GET", f"{_LOG}/proof/inclusion/{{index}}", proofs.inclusion_published, Access.READ),
     Route("GET", f"{_LOG}/proof/inclusion/{{index}}/{{size}}", proofs.inclusion, Access.READ),
