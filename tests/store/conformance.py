@@ -127,6 +127,10 @@ class StoreConformance(ABC):
         assert store.newest_commit().root == (after if size == 300 else edge).root
         assert store.read_leaves(1, size) == entries(1, size)
         assert store.read_body(6, NOVEMBER) == (b"body" if size == 300 else None)
+        if size == 6:
+            _, other = make_batch(edge, [b"other"])
+            store.commit(other)
+            assert store.read_body(6, NOVEMBER) is None
 
     def test_3_a_batch_that_does_not_start_at_the_size_is_refused(self) -> None:
         """Nothing is overwritten and no gap is made."""

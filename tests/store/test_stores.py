@@ -289,6 +289,26 @@ class TestLevelDBStore(StoreConformance):
         assert store.months() == ("2026-10", "2026-11")
         store.close()
 
+    def test_opening_an_older_copy_of_the_log_keeps_the_bodies_of_the_newest(self) -> None:
+        """The head refuses such a log; with the newest log/ back, every body is there again."""
+        path, edge = self.one(3)
+        shutil.copytree(path / "log", path / "older log")
+        store = LevelDBStore(path)
+        _, batch = make_batch(edge, entries(4, 6), bodies=[b"four", b"five"])
+        store.commit(batch)
+        store.close()
+        (path / "log").rename(path / "newest log")
+        (path / "older log").rename(path / "log")
+        store = LevelDBStore(path)
+        assert store.newest_commit().size == 4
+        assert store.read_body(4, NOVEMBER) is None
+        store.close()
+        (path / "log").rename(path / "older log")
+        (path / "newest log").rename(path / "log")
+        store = LevelDBStore(path)
+        assert [store.read_body(index, NOVEMBER) for index in (4, 5)] == [b"four", b"five"]
+        store.close()
+
     def test_reading_many_months_at_once_never_stops_the_writer(self) -> None:
         """More months than are kept open, read by threads while bodies are committed."""
         store, edge = self.filled()

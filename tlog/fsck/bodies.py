@@ -66,5 +66,5 @@ def _check_month(stored: StoredRows, span: MonthSpan, kind: str, report: Report)
     if leavings:
         report.notes.append(
             f"{file} holds {leavings} bodies beyond the size, left by a crash: "
-            "the next start removes them"
+            "the next commit removes them"
         )

@@ -16,7 +16,8 @@ Promises of every store (tests/store/conformance.py holds each of them):
 5. Reads are checked. A row whose checksum fails raises StoreError; it is never answered.
 6. Bodies. A body lies in the month (UTC) of its batch's t. Every month with a batch has a
    database, whether bodies lie in it or not: it is made before the month's first batch, and
-   never again. Bodies at or beyond the size are removed when the store is opened.
+   never again. Bodies at or beyond the size are never answered, and removed before the first
+   commit; a store that is only opened keeps them, for its log may be an older copy.
 7. The index is derived. Missing, damaged or ahead of the log, it is dropped and built again
    from the log, from nothing else; a failure of it is never one of the log.
 """

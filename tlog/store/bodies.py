@@ -34,11 +34,12 @@ class MonthlyBodies:
     """The databases under `bodies/`; key `u64(index)`, value the body's bytes."""
 
     def __init__(self, directory: Path) -> None:
-        """Take the directory of a store; `remove_leavings` comes first on opening."""
+        """Take the directory of a store; `open_newest` comes first on opening."""
         self._directory = directory
         self._changed = Condition()  # guards both fields: readers open months too
         self._open: dict[str, plyvel.DB] = {}  # insertion order is the order of use
         self._users: dict[str, int] = {}
+        self._orphans_removed = False
 
     def months(self) -> tuple[str, ...]:
         """The months that have a database, ascending."""
@@ -62,21 +63,27 @@ class MonthlyBodies:
             unfinished.rename(path)
             sync_directory(self._directory)
 
-    def remove_leavings(self, size: int, newest_t: int) -> None:
-        """Remove what a crash left: half-made and half-dropped months, bodies beyond size.
+    def open_newest(self, newest_t: int) -> None:
+        """Remove half-made and half-dropped months, and see that the newest ones can be opened.
 
-        size and newest_t (seconds) are those of the newest commit record.
+        newest_t (seconds) is that of the newest commit record. Bodies beyond the size stay until
+        something is committed: whether they are a crash's leavings or those of a newer `log/` than
+        the one that lies there, only the signed head can tell.
         """
         with wrapping("reading bodies/"):
             for path in self._directory.iterdir():
                 if path.name.endswith((_NEW, _DROPPED)):
                     shutil.rmtree(path)
-            for month in self.months():
-                if month >= month_of(newest_t):
-                    self._remove_orphans(month, size)
+            for month in self._months_from(newest_t):
+                with self._database(month):
+                    pass
 
     def write(self, batch: Batch, newest_t: int) -> None:
         """Make the bodies of a batch durable; newest_t is the t of the batch before (seconds)."""
+        if not self._orphans_removed:
+            for written in self._months_from(newest_t):
+                self._remove_orphans(written, batch.record.first_index)
+            self._orphans_removed = True
         month = month_of(batch.record.t)
         if month_of(newest_t) < month and month not in self.months():
             self.create_month(batch.record.t)
@@ -124,6 +131,9 @@ class MonthlyBodies:
             for database in self._open.values():
                 database.close()
             self._open.clear()
+
+    def _months_from(self, t: int) -> list[str]:
+        return [month for month in self.months() if month >= month_of(t)]
 
     def _remove_orphans(self, month: str, size: int) -> None:
         with self._database(month) as database:

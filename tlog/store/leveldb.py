@@ -48,7 +48,7 @@ class LevelDBStore:
         self._log = _open_log(directory)
         try:
             self._newest = self._read_newest_commit()
-            self._bodies.remove_leavings(self._newest.size, self._newest.t)
+            self._bodies.open_newest(self._newest.t)
             self._index = LeafIndex(directory / "index", log_size=self._newest.size)
         except BaseException:
             self._bodies.close()
@@ -203,6 +203,8 @@ class LevelDBStore:
 
     def read_body(self, index: int, t: int) -> bytes | None:
         """See Store."""
+        if index >= self._newest.size:
+            return None
         with self._reading():
             return self._bodies.read(index, t)
 

@@ -45,11 +45,7 @@ class MemoryStore:
         self._disk = disk
         self._failed = False
         self._closed = False
-        size = len(disk.leaves)
-        del disk.indexed[size:]
-        for month in disk.bodies.values():
-            for index in [index for index in month if index >= size]:
-                del month[index]
+        del disk.indexed[len(disk.leaves) :]
 
     def newest_commit(self) -> CommitRecord:
         """See Store."""
@@ -75,6 +71,9 @@ class MemoryStore:
         if batch.record.first_index != size:
             message = f"expected a batch at {size}, got one at {batch.record.first_index}"
             raise StoreError(message)
+        for month in self._disk.bodies.values():
+            for index in [index for index in month if index >= size]:
+                del month[index]
         try:
             self.write_bodies(batch)
             self.write_log(batch)
@@ -180,6 +179,8 @@ class MemoryStore:
     def read_body(self, index: int, t: int) -> bytes | None:
         """See Store."""
         self._check_open()
+        if index >= len(self._disk.leaves):
+            return None
         return self._disk.bodies.get(month_of(t), {}).get(index)
 
     def months(self) -> tuple[str, ...]:
