@@ -75,7 +75,7 @@ def open_log(row: LogRow, directory: Path, heads: HeadStore, open_store: OpenSto
         refusal = str(error)
     except OSError as error:
         refusal = f"opening the log: {error.strerror}"
-    if parts.store is None and parts.published is None and parts.checkpoints is not None:
+    if parts.edge is None and parts.published is None and parts.checkpoints is not None:
         # Nothing but the newest checkpoint can be served; it is what was served before.
         parts.published = _own_checkpoint(parts.checkpoints, row, MAX_SIZE)
     return OpenedLog(
@@ -117,7 +117,7 @@ def _open_parts(
     _check_key(parts.store, row, parts.signer)
     parts.head = heads.fetch(row.origin)
     parts.head_edge = _check_head(parts.store, parts.edge, row, parts.head)
-    _check_checkpoints(parts.checkpoints, open_head(row, parts.head))
+    _check_checkpoints(parts.checkpoints, parts.store, parts.head_edge)
     _check_months(parts.store, parts.newest)
 
 
@@ -204,20 +204,25 @@ def _check_head(store: Store, edge: RightEdge, row: LogRow, stored: bytes | None
     return head_edge
 
 
-def _check_checkpoints(checkpoints: CheckpointStore, head: SignedCheckpoint) -> None:
+def _check_checkpoints(checkpoints: CheckpointStore, store: Store, head_edge: RightEdge) -> None:
     """The newest stored checkpoint is not ahead of the head and not of another tree."""
     newest = checkpoints.newest(MAX_SIZE)
     if newest is None:
         message = "checkpoints.db holds no checkpoint, and every log has one: it is damaged"
         raise FatalLogError(message)
-    if newest.size > head.size:
+    if newest.size > head_edge.size:
         message = (
-            f"a checkpoint of size {newest.size} was published, the head store has {head.size}: "
-            "the head store is an older copy; bring the newest one back"
+            f"a checkpoint of size {newest.size} was published, the head store has "
+            f"{head_edge.size}: the head store is an older copy; bring the newest one back"
         )
         raise FatalLogError(message)
-    if newest.size == head.size and newest.root != head.root:
-        message = f"checkpoints.db and the head store differ at size {head.size}"
+    at_head = newest.size == head_edge.size
+    root = (head_edge if at_head else load_right_edge(store, newest.size)).root
+    if newest.root != root:
+        message = (
+            f"at size {newest.size} the tree and the signed head have the root {root.hex()}, the "
+            f"published checkpoint says {newest.root.hex()}: checkpoints.db holds another history"
+        )
         raise FatalLogError(message)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.server.doubles import START_S, FakeClock
 from tests.server.hosts import ORIGIN, filled, open_host
+from tlog.checkpoints import CheckpointStore, Published
 from tlog.config import Config
 from tlog.creation import NewLog, init_directory
 from tlog.errors import ReadOnlyError, UnreadableError
@@ -107,6 +108,23 @@ def lose_checkpoints(data_dir: Path) -> None:
         path.unlink()
 
 
+def checkpoint_of_a_smaller_other_tree(data_dir: Path) -> None:
+    """The newest row of checkpoints.db is below the head, and of another tree."""
+    directory = data_dir / "logs" / "a"
+    lose_checkpoints(data_dir)
+    checkpoints = CheckpointStore.create(directory / "checkpoints.db")
+    note = sign_head(read_key(directory / "key"), 7, bytes(32))
+    checkpoints.add(Published(7, bytes(32), note, START_S * 1000))
+    checkpoints.close()
+
+
+def lose_an_entry_of_the_right_edge(data_dir: Path) -> None:
+    """The tree cannot be computed, so nothing of it can be served but its newest checkpoint."""
+    database = plyvel.DB(str(data_dir / "logs" / "a" / "log"))
+    database.delete(log_key(3, LEAF))
+    database.close()
+
+
 def lose_log(data_dir: Path) -> None:
     """log/ is gone."""
     shutil.rmtree(data_dir / "logs" / "a" / "log")
@@ -159,8 +177,21 @@ STATES: list[tuple[Callable[[Path], None], str]] = [
     (head_is_a_pipe, "the stored head is not one of this log"),
     (damage_bodies, "bodies/2026-10"),
     (lose_checkpoints, "checkpoints.db"),
+    (checkpoint_of_a_smaller_other_tree, "checkpoints.db holds another history"),
+    (lose_an_entry_of_the_right_edge, "entry 3 is missing"),
     (lose_log, "a/log is missing"),
 ]
+
+
+UNREADABLE = (
+    *(lose_checkpoints, lose_log, damage_bodies, another_logs_database),
+    lose_an_entry_of_the_right_edge,
+)
+SERVED: dict[Callable[[Path], None], int] = {
+    older_database: 6,
+    older_log_only: 6,
+    checkpoint_of_a_smaller_other_tree: 7,
+}
 
 
 @pytest.mark.parametrize(
@@ -190,7 +221,7 @@ async def test_a_log_whose_states_disagree_signs_nothing_and_says_why(
         assert caught.value.reason == log.reason
         if damage is not lose_heads_directory:
             assert (await host.log("b").append([b"x"])).first_new is not None
-        if damage in (lose_checkpoints, lose_log, damage_bodies, another_logs_database):
+        if damage in UNREADABLE:
             with pytest.raises(UnreadableError):
                 await log.read_entry(1)
             with pytest.raises(UnreadableError):
@@ -201,7 +232,7 @@ async def test_a_log_whose_states_disagree_signs_nothing_and_says_why(
             with pytest.raises(UnreadableError):
                 _ = log.published
         else:
-            assert log.published.size == (6 if damage in (older_database, older_log_only) else 11)
+            assert log.published.size == SERVED.get(damage, 11)
             open_checkpoint(log.published.note, parse_vkey(log.row.vkey))
     if damage is lose_heads_directory:
         assert not (data_dir / "heads").exists()

@@ -165,6 +165,21 @@ class TestLevelDBStore(StoreConformance):
         with pytest.raises(StoreError, match="type 0x00, expected 0xff"):
             LevelDBStore(path)
 
+    @pytest.mark.parametrize("key", [b"\0" * 7 + b"\2", log_key(2, LEAF) + b"\0"])
+    def test_a_row_with_a_key_of_another_length_is_no_entry(self, key: bytes) -> None:
+        """It changes no answer and raises nothing of its own; `tlog fsck` names it."""
+        path, edge = self.one(3)
+        database = plyvel.DB(str(path / "log"))
+        database.put(key, b"stray")
+        database.close()
+        store = LevelDBStore(path)
+        assert store.read_leaves(0, 4) == [b"genesis", *entries(1, 4)]
+        assert store.commit_of(1).size == 4
+        store.drop_index()
+        store.index_missing(edge.size)
+        assert store.find_leaf(leaf_hash(b"entry 2"), 4) == 2
+        store.close()
+
     def test_a_record_at_the_wrong_index_is_damage(self) -> None:
         """A commit record stands at the last index of its batch."""
         path, _ = self.one(3)

@@ -31,6 +31,10 @@ LOG_WRITE_BUFFER_BYTES = 4 * 1024 * 1024
 LOG_CACHE_BYTES = 8 * 1024 * 1024
 LOG_OPEN_FILES = 128
 
+# What follows the index in a key; compared whole, so that a row of another form is no row.
+_LEAF = bytes([LEAF])
+_COMMIT_RECORD = bytes([COMMIT_RECORD])
+
 
 class LevelDBStore:
     """A Store on three LevelDB databases under one directory."""
@@ -90,7 +94,7 @@ class LevelDBStore:
             ) as rows,
         ):
             for key, value in rows:
-                if key[8] == COMMIT_RECORD:
+                if key[8:] == _COMMIT_RECORD:
                     return parse_commit_record(value)
         message = f"entry {index} belongs to no batch"
         raise StoreError(message)
@@ -126,9 +130,9 @@ class LevelDBStore:
             ) as rows,
         ):
             for key, value in rows:
-                if key[8] == LEAF:
+                if key[8:] == _LEAF:
                     hashes.append(hash_of_leaf(value))
-                elif key[8] == COMMIT_RECORD:
+                elif key[8:] == _COMMIT_RECORD:
                     record = parse_commit_record(value)
                     ids += record.ids
                     complete = record.size - start
@@ -185,7 +189,7 @@ class LevelDBStore:
             ) as rows,
         ):
             for key, value in rows:
-                if key[8] == LEAF:
+                if key[8:] == _LEAF:
                     if key != log_key(start + len(leaves), LEAF):
                         message = f"entry {start + len(leaves)} is missing"
                         raise StoreError(message)
