@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tlog.errors import NotFoundError, NotPublishedError, OutOfRangeError, StoreError
+from tlog.errors import (
+    NotFoundError,
+    NotPublishedError,
+    OutOfRangeError,
+    StoreError,
+    UnreadableError,
+)
 from tlog.store.base import Store
 from tlog.tile_cache import TileCache, TileNodes
 from tlog.tree import RightEdge
@@ -95,8 +101,19 @@ class LogReader:
         return prove_consistency(old, new, self.subtree_root)
 
     def find(self, leaf_hash: bytes, published: int) -> int:
-        """An index at which the leaf hash stands; NotFoundError when there is none."""
+        """An index at which the leaf hash stands.
+
+        Raises:
+            NotFoundError: there is none.
+            UnreadableError: none was found, and not all entries are in the index.
+        """
+        before = self._store.indexed_size()
         index = self._store.find_leaf(leaf_hash, published)
+        # Asked before and after: the index may be brought up to date meanwhile, or begun anew.
+        indexed = min(before, self._store.indexed_size())
+        if index is None and indexed < published:
+            message = f"only {indexed} of {published} entries are in the index of leaf hashes now"
+            raise UnreadableError(message)
         if index is None:
             message = f"no entry with that leaf hash below size {published}"
             raise NotFoundError(message)

@@ -25,6 +25,7 @@ from tlog.errors import (
     NotPublishedError,
     OutOfRangeError,
     StoppingError,
+    UnreadableError,
     UsageError,
     WrongKindError,
 )
@@ -496,6 +497,22 @@ async def test_an_index_that_was_deleted_is_rebuilt_before_the_first_append(
         await until(lambda: log.state == "ready")
         assert await log.find_leaf(leaf_hash(b"entry 7")) == 7
         assert (await log.append([b"x"])).first_new == 501
+
+
+async def test_a_search_in_half_an_index_never_says_that_there_is_nothing(tmp_path: Path) -> None:
+    """A log that may not write keeps its index as it is: what it lacks may stand in the log."""
+    await filled(tmp_path, 5)
+    shutil.rmtree(tmp_path / "logs" / "a" / "index")
+    (tmp_path / "logs" / "a" / "key").rename(tmp_path / "key")
+    async with open_host(tmp_path) as host:
+        assert host.log("a").state == "read-only"
+        with pytest.raises(UnreadableError, match="only 0 of 6 entries"):
+            await host.log("a").find_leaf(leaf_hash(b"entry 3"))
+    (tmp_path / "key").rename(tmp_path / "logs" / "a" / "key")
+    async with open_host(tmp_path) as host:
+        await until(lambda: host.log("a").state == "ready")
+        with pytest.raises(NotFoundError):
+            await host.log("a").find_leaf(leaf_hash(b"entry 9"))
 
 
 async def test_after_shut_down_began_nothing_is_taken(tmp_path: Path) -> None:

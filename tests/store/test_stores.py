@@ -18,7 +18,7 @@ from tests.store.conformance import (
     entries,
     make_batch,
 )
-from tlog.errors import StoreError
+from tlog.errors import FatalLogError, StoreError
 from tlog.store.base import Batch, Store
 from tlog.store.keys import COMMIT_RECORD, LEAF, log_key, mark_key, pack_index
 from tlog.store.leveldb import LevelDBStore
@@ -156,6 +156,19 @@ class TestLevelDBStore(StoreConformance):
             LevelDBStore(path)
         assert not (path / lost).exists()
 
+    def test_whatever_a_write_raises_the_store_refuses_every_later_one(self) -> None:
+        """Not only what LevelDB raises: of a commit that was interrupted nothing is known."""
+        store, edge = self.filled(3)
+        _, batch = make_batch(edge, entries(4, 6))
+        with (
+            patch("tlog.store.leveldb._write_log", side_effect=MemoryError),
+            pytest.raises(MemoryError),
+        ):
+            store.commit(batch)
+        with pytest.raises(StoreError, match="opened again"):
+            store.commit(batch)
+        store.close()
+
     def test_a_last_row_that_is_no_commit_record_is_damage(self) -> None:
         """The last key of the log is the newest commit record, anything else is refused."""
         path, _ = self.one(3)
@@ -214,6 +227,25 @@ class TestLevelDBStore(StoreConformance):
         assert store.find_leaf(leaf_hash(b"entry 5"), 601) is None
         store.index_missing(601)
         assert store.find_leaf(leaf_hash(b"entry 5"), 601) == 5
+        store.close()
+
+    def test_what_cannot_be_read_of_the_log_is_never_blamed_on_the_index(self) -> None:
+        """A log that begins its index anew for a rotten entry would do so for ever."""
+        store, _ = self.filled(3, *[1] * 600)
+        assert isinstance(store, LevelDBStore)
+        store._log.compact_range()
+        store.close()
+        path = self.directory / str(self.made)
+        for table in (path / "log").glob("*.ldb"):
+            data = bytearray(table.read_bytes())
+            data[100] ^= 1  # in its first block: in one of them that of the first entries
+            table.write_bytes(data)
+        store = LevelDBStore(path)
+        with pytest.raises(FatalLogError, match=r"log/ is damaged, .*checksum"):
+            store.find_leaf(leaf_hash(b"entry 2"), 604)
+        store.drop_index()
+        with pytest.raises(FatalLogError, match=r"log/ is damaged, .*checksum"):
+            store.index_missing(604)
         store.close()
 
     def test_the_index_compares_the_whole_hash(self) -> None:

@@ -108,7 +108,8 @@ class Store(Protocol):
         """Enter the next whole batches of the log, of `entries` entries or more, or to its end.
 
         Raises:
-            StoreError: the index is damaged, or the log cannot be read.
+            StoreError: the index is damaged: `drop_index` and begin again.
+            FatalLogError: the log itself cannot be read.
         """
 
     def drop_index(self) -> None:
@@ -124,7 +125,11 @@ class Store(Protocol):
         """
 
     def find_leaf(self, leaf_hash: bytes, size: int) -> int | None:
-        """An index below size at which that leaf hash stands, or None."""
+        """An index below size at which that leaf hash stands, or None if none is indexed.
+
+        Raises:
+            StoreError: the index is damaged. FatalLogError: the entry itself cannot be read.
+        """
 
     def read_leaf(self, index: int) -> bytes:
         """The entry at index."""

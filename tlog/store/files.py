@@ -11,7 +11,7 @@ from struct import error as StructError  # noqa: N812 - the library's own name i
 
 import plyvel
 
-from tlog.errors import StoreError
+from tlog.errors import FatalLogError, StoreError
 
 _DIRECTORIES = re.compile(r"(?<!\S)/(?:[^/\s]*/)+")
 
@@ -65,6 +65,16 @@ def wrapping(doing: str) -> Iterator[None]:
     except (plyvel.Error, RuntimeError, StructError) as error:
         message = f"{doing}: {_text(error)}"
         raise StoreError(message) from error
+
+
+@contextmanager
+def blaming_log() -> Iterator[None]:
+    """Tell what cannot be read in `log/` from what is wrong with the index: no rebuilding helps."""
+    try:
+        yield
+    except StoreError as error:
+        message = f"log/ is damaged, `tlog fsck` says where: {error}"
+        raise FatalLogError(message) from error
 
 
 def _text(error: Exception) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import plyvel
 
-from tlog.errors import StoreError
+from tlog.errors import FatalLogError, StoreError
 from tlog.store.base import Batch
 from tlog.store.bodies import MonthlyBodies
 from tlog.store.commit_record import (
@@ -22,7 +22,7 @@ from tlog.store.commit_record import (
     format_commit_record,
     parse_commit_record,
 )
-from tlog.store.files import open_database, sync_directory, wrapping
+from tlog.store.files import blaming_log, open_database, sync_directory, wrapping
 from tlog.store.keys import COMMIT_RECORD, LEAF, log_key, split_log_key, tile_key
 from tlog.store.leaf_index import IndexRows, LeafIndex
 from tlog_proofs import leaf_hash as hash_of_leaf
@@ -124,6 +124,7 @@ class LevelDBStore:
         ids: list[IdRow] = []
         complete = 0  # of the hashes: those of whole batches
         with (
+            blaming_log(),
             self._reading(),
             self._log.iterator(
                 start=log_key(start, LEAF), verify_checksums=True, fill_cache=False
@@ -139,8 +140,8 @@ class LevelDBStore:
                     if complete >= entries:
                         break
         if complete != len(hashes):
-            message = f"expected {complete} entries from {start} on, got {len(hashes)}"
-            raise StoreError(message)
+            message = f"log/: expected {complete} entries from {start} on, got {len(hashes)}"
+            raise FatalLogError(message)
         self._index.write(IndexRows(start, hashes, ids))
 
     def drop_index(self) -> None:
@@ -158,7 +159,9 @@ class LevelDBStore:
             candidates = self._index.find(leaf_hash, size)
         # The index keeps 12 bytes of a hash: only the entry itself says whether it is the one.
         for index in candidates:
-            if hash_of_leaf(self.read_leaf(index)) == leaf_hash:
+            with blaming_log():
+                leaf = self.read_leaf(index)
+            if hash_of_leaf(leaf) == leaf_hash:
                 return index
         return None
 
@@ -262,7 +265,7 @@ class LevelDBStore:
         try:
             with wrapping(f"writing {self._directory.name}"):
                 yield
-        except StoreError:
+        except BaseException:
             self._failed = True
             raise
 
