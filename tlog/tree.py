@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from tlog.errors import StoreError
 from tlog.store.base import FullTile, Store
@@ -21,6 +22,10 @@ from tlog_proofs import (
     tile_root,
     tile_width,
 )
+
+_NODE_PREFIX = b"\x01"
+_PAIR_BYTES = 2 * HASH_SIZE
+_TILE_BYTES = TILE_WIDTH * HASH_SIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,32 +62,45 @@ class RightEdge:
         Cost: one hash a leaf, amortised, and a copy of at most 255 hashes a level.
         """
         peaks = list(self.peaks)
-        tiles = [bytearray(tile) for tile in self.tiles]
+        new_peaks: list[bytes] = []  # lowest first
+        tiles = list(self.tiles)
         full: list[FullTile] = []
-        size = self.size
-        for node in leaf_hashes:
-            height = 0
-            while True:
-                if height % TILE_HEIGHT == 0:
-                    _put(tiles, full, height // TILE_HEIGHT, node, size)
-                if not size >> height & 1:
-                    break
-                node = node_hash(peaks.pop(), node)  # noqa: PLW2901 - the node climbs
-                height += 1
-            peaks.append(node)
-            size += 1
-        return RightEdge(size, tuple(peaks), tuple(bytes(tile) for tile in tiles)), tuple(full)
+        height = 0
+        nodes = b"".join(leaf_hashes)  # the roots of this height that become known, left to right
+        while nodes:
+            if height % TILE_HEIGHT == 0:
+                _put(tiles, full, height // TILE_HEIGHT, nodes, self.size >> height)
+            if self.size >> height & 1:
+                nodes = peaks.pop() + nodes
+            if len(nodes) % _PAIR_BYTES:
+                new_peaks.append(nodes[-HASH_SIZE:])
+            nodes = _parents(nodes)
+            height += 1
+        size = self.size + len(leaf_hashes)
+        return RightEdge(size, (*peaks, *reversed(new_peaks)), tuple(tiles)), tuple(full)
 
 
-def _put(tiles: list[bytearray], full: list[FullTile], level: int, node: bytes, index: int) -> None:
-    """Add to the level's partial tile the root of the subtree that entry `index` completes."""
+def _parents(nodes: bytes) -> bytes:
+    """The parents of nodes (32 bytes each, the first a left one); the last may have none yet."""
+    whole = len(nodes) // _PAIR_BYTES * _PAIR_BYTES
+    # As node_hash, without a call for each: half of an extension's time went into those.
+    return b"".join(
+        [
+            sha256(_NODE_PREFIX + nodes[at : at + _PAIR_BYTES]).digest()
+            for at in range(0, whole, _PAIR_BYTES)
+        ]
+    )
+
+
+def _put(tiles: list[bytes], full: list[FullTile], level: int, nodes: bytes, first: int) -> None:
+    """Add nodes (32 bytes each) to the level's partial tile, the first at position `first`."""
     if level == len(tiles):
-        tiles.append(bytearray())
-    tile = tiles[level]
-    tile += node
-    if len(tile) == TILE_WIDTH * len(node):
-        full.append(FullTile(level, index >> (TILE_HEIGHT * (level + 1)), bytes(tile)))
-        tile.clear()
+        tiles.append(b"")
+    tile = tiles[level] + nodes
+    whole = len(tile) // _TILE_BYTES * _TILE_BYTES
+    for index, at in enumerate(range(0, whole, _TILE_BYTES), first >> TILE_HEIGHT):
+        full.append(FullTile(level, index, tile[at : at + _TILE_BYTES]))
+    tiles[level] = tile[whole:]
 
 
 EMPTY_EDGE = RightEdge(0, (), ())

@@ -67,6 +67,31 @@ def test_a_tile_of_the_second_level_holds_the_roots_of_the_first() -> None:
     assert [len(tile) for tile in edge.tiles] == [0, 0, 32]
 
 
+@pytest.mark.parametrize("count", [70, 71, 72, 73, 328, 500])
+def test_a_batch_over_the_end_of_a_tile_of_the_second_level(count: int) -> None:
+    """From 131,000 entries on: every tile that the batch fills stands at its place, none twice."""
+    leaves = hashes(131_000 + count)
+    size = len(leaves)
+    before, _ = EMPTY_EDGE.extend(leaves[:131_000])
+    edge, full = before.extend(leaves[131_000:])
+    lower = [tile for tile in full if tile.level == 0]
+    assert [tile.index for tile in lower] == list(range(131_000 // 256, size // 256))
+    for tile in lower:
+        assert tile.data == b"".join(leaves[tile.index * 256 : (tile.index + 1) * 256])
+    roots = [
+        reference.root(tuple(leaves[start : start + 256]))
+        for start in range(65_536, size - 255, 256)
+    ]
+    upper = [(tile.index, tile.data) for tile in full if tile.level == 1]
+    assert upper == ([(1, b"".join(roots[:256]))] if size >= 131_072 else [])
+    assert len(full) == len(lower) + len(upper)
+    assert edge.partial_tile(0, size // 256) == b"".join(leaves[size // 256 * 256 :])
+    assert edge.partial_tile(1, size // 65_536) == b"".join(
+        roots[256:] if size >= 131_072 else roots
+    )
+    assert edge.root == reference.root(tuple(leaves))
+
+
 def test_extending_leaves_the_old_edge_as_it_was() -> None:
     """A commit that fails has changed nothing: the same extension comes out again."""
     leaves = hashes(300)
