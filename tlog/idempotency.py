@@ -12,7 +12,7 @@ import hmac
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from tlog.budget import QueueBudget, Reservation
 from tlog.errors import IdConflictError, QueueFullError, StartingError, StoreError
@@ -25,8 +25,7 @@ from tlog_proofs import leaf_hash
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """Where each entry of a request stands, in the request's order.
 
     first_new: the lowest index that this request added; None when all stood there before.

@@ -139,7 +139,9 @@ class Log:
 
     def check_accepting(self) -> None:
         """Raise the SubmissionError that an append of raw entries would get now, if any."""
-        self._accepting()
+        sequencer, _ = self._open_parts()
+        sequencer.check_accepting()
+        self._shared.disk.check()
 
     def reserve(self) -> Reservation:
         """A part of the queue's budget for entries that are still arriving."""
@@ -153,7 +155,7 @@ class Log:
         Raises:
             SubmissionError: one of its kinds says why not.
         """
-        sequencer, idempotency = self._accepting()
+        sequencer, idempotency = self._open_parts()
         self._shared.disk.take(sum(map(len, entries)))
         if any(ids):
             return await idempotency.append(entries, ids)
@@ -161,7 +163,8 @@ class Log:
         first = appended.first_index
         return Placed(range(first, appended.size), appended.leaf_hashes, first)
 
-    def _accepting(self) -> tuple[Sequencer, Idempotency]:
+    def _open_parts(self) -> tuple[Sequencer, Idempotency]:
+        """What appends go through, unless the log takes none for good."""
         if self.row.kind != KIND_OPAQUE:
             message = f"the log takes no raw entries: it is of kind {self.row.kind}"
             raise WrongKindError(message)
@@ -172,8 +175,6 @@ class Log:
             raise DiskFullError(self._refusal)
         if self._sequencer is None or self._idempotency is None:
             raise ReadOnlyError(self.reason or "the log is read-only")
-        self._sequencer.check_accepting()
-        self._shared.disk.check()
         return self._sequencer, self._idempotency
 
     async def wait_published(self, size: int, timeout_s: float) -> Published | None:

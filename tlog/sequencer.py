@@ -12,7 +12,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import structlog
 
@@ -44,8 +45,7 @@ _logger = structlog.get_logger("tlog.sequencer")
 ENTRY_OVERHEAD_BYTES = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(NamedTuple):
     """Where a request's entries stand: [first_index, first_index + len(leaf_hashes))."""
 
     first_index: int
@@ -57,8 +57,7 @@ class Appended:
         return self.first_index + len(self.leaf_hashes)
 
 
-@dataclass(frozen=True, slots=True)
-class _Submission:
+class _Submission(NamedTuple):
     entries: tuple[bytes, ...]
     ids: tuple[EntryId | None, ...]  # parallel to entries, or empty
     entry_bytes: int

@@ -6,8 +6,8 @@ the log is 404; one that sees it but lacks the scope is 403. Public frees reads 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from tlog.api.errors import ForbiddenError, NoSuchResourceError, UnauthorisedError
 from tlog.host import Host
@@ -29,8 +29,7 @@ class Access(Enum):
 _SCOPES = {Access.READ: Scope.READ, Access.APPEND: Scope.APPEND}
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who asks: the operator at the unix socket, the holder of a valid token, or anybody."""
 
     local: bool = False
@@ -51,11 +50,14 @@ class Caller:
         return self.token is not None and self.is_known_to(log) and scope in self.token.scopes
 
 
+ANYONE = Caller()
+
+
 def identify(host: Host, authorization: str | None) -> Caller:
     """The caller behind an Authorization header; an invalid token is nobody."""
     scheme, _, text = (authorization or "").partition(" ")
     if scheme.lower() != "bearer":
-        return Caller()
+        return ANYONE
     return Caller(token=host.tokens.find(text.strip()))
 
 

@@ -70,10 +70,10 @@ def _log_to_append_to(request: Request) -> Log:
 
 
 async def _read_entry(request: Request, log: Log, *, gzip: bool = True) -> bytes:
-    log.check_accepting()
     arrived = arrived_body(request, MAX_ENTRY_BYTES)
     if arrived is not None:
         return arrived
+    log.check_accepting()
     timeout_s = config_of(request).body_timeout_s
     # What is reserved is given back before the append takes its own, in the same turn of the loop.
     with log.reserve() as reservation:

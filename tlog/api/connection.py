@@ -52,10 +52,11 @@ class Connection(web.RequestHandler):
             read_bufsize=READ_BYTES,
             access_log=None,  # type: ignore[arg-type] # as aiohttp's own runner passes it
         )
-        # While one request is worked on, no more than one read's worth of others is held: their
-        # headers are larger than they are, and aiohttp would hold 32 of them.
-        self._max_msg_queue_size = 1
-        self._msg_queue_resume_size = 0
+        # While one request is worked on, one more and one read's worth of others is held: their
+        # headers are larger than they are, and aiohttp would hold 32 of them. At less every
+        # request would stop the transport's reading and start it again.
+        self._max_msg_queue_size = 2
+        self._msg_queue_resume_size = 1
         self.address = ""
         self._table = table
         self._transport: asyncio.Transport | None = None  # until it is lost, closing or not

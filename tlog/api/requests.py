@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 
-from tlog.api.access import Caller
+from tlog.api.access import ANYONE
 from tlog.api.connection_table import peer_address
 from tlog.api.response_budget import ResponseBudget
 from tlog.config import Config
@@ -33,6 +34,12 @@ class Service:
     host: Host
     local: bool
     response_budget: ResponseBudget
+    _started: str = field(default_factory=lambda: secrets.token_hex(4))
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def new_request_id(self) -> str:
+        """Other than all before it, in other processes too."""
+        return f"{self._started}{next(self._numbers):08x}"
 
 
 class Request(web.BaseRequest):
@@ -54,10 +61,10 @@ class Request(web.BaseRequest):
         """A request that has just been parsed; nobody knows yet who asks for what."""
         super().__init__(message, payload, connection, writer, task, task.get_loop())
         self.service = service
-        self.request_id = secrets.token_hex(8)
+        self.request_id = service.new_request_id()
         self.template = "none"  # the route's path; paths themselves may hold what was mistyped
         self.path_values: Mapping[str, str] = {}
-        self.caller = Caller()
+        self.caller = ANYONE
         # The log that the path names, once the caller may do what the route does.
         self.log: Log | None = None
 
