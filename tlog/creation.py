@@ -71,6 +71,7 @@ def init_directory(data_dir: Path, heads: Path | None = None) -> None:
     """
     heads_dir = heads.absolute() if heads else data_dir / "heads"
     try:
+        parents = _parents_of_new(data_dir) | _parents_of_new(heads_dir)
         data_dir.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         with DirectoryLock(data_dir):
             _check_empty(data_dir)
@@ -83,12 +84,18 @@ def init_directory(data_dir: Path, heads: Path | None = None) -> None:
             # Inside DIR by a relative path: DIR may be moved, or restored elsewhere.
             ControlDatabase.create(unfinished, heads_dir if heads else Path("heads"))
             unfinished.rename(data_dir / "control.db")
-            for directory in (heads_dir, heads_dir.parent, data_dir, data_dir.absolute().parent):
+            for directory in (heads_dir, data_dir, *parents):
                 sync_directory(directory)
     except (OSError, StoreError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         message = f"making {data_dir}: {reason}"
         raise DataDirectoryError(message) from error
+
+
+def _parents_of_new(path: Path) -> set[Path]:
+    """The directories that get a new name when path is made with its parents; always path's own."""
+    path = path.absolute()
+    return {path.parent, *(parent.parent for parent in path.parents if not parent.exists())}
 
 
 def _check_empty(data_dir: Path) -> None:

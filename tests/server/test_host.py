@@ -13,6 +13,7 @@ import pytest
 from tests import reference
 from tests.server.doubles import START_S, FakeClock, until
 from tests.server.hosts import ORIGIN, filled, open_host
+from tlog import creation
 from tlog.config import Config
 from tlog.creation import NewLog, init_directory
 from tlog.errors import (
@@ -30,6 +31,7 @@ from tlog.errors import (
     WrongKindError,
 )
 from tlog.host import Host
+from tlog.store.files import sync_directory
 from tlog.store.leveldb import LevelDBStore
 from tlog.tokens import Scope
 from tlog_proofs import (
@@ -351,6 +353,24 @@ def test_init_takes_an_empty_or_absent_directory_only(tmp_path: Path) -> None:
     with pytest.raises(DataDirectoryError, match=r"control\.db"):
         init_directory(tmp_path / "absent" / "deep")
     assert (tmp_path / "absent" / "deep").stat().st_mode & 0o777 == 0o700
+
+
+def test_init_makes_the_name_of_every_directory_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut must not take away a parent that init made, and every log with it."""
+    synced: list[Path] = []
+
+    def sync(directory: Path) -> None:
+        sync_directory(directory)
+        synced.append(directory.absolute())
+
+    monkeypatch.setattr(creation, "sync_directory", sync)
+    monkeypatch.chdir(tmp_path)
+    init_directory(Path("one/two/data"), tmp_path / "three" / "heads")
+    made = [path for path in tmp_path.rglob("*") if path.is_dir() and path.name != "logs"]
+    assert len(made) == 5
+    assert {path.parent for path in made} <= set(synced)
 
 
 async def test_a_data_directory_may_be_moved(tmp_path: Path) -> None:
