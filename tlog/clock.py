@@ -50,8 +50,7 @@ class LogTime:
 
     def __post_init__(self) -> None:
         # How long the server was down nobody knows; what passes from now on is measured.
-        self._mark = self._now()  # (wall, boot) seconds of the last batch, or of the start
-        self._known_wrong = False  # it was behind: what it shows is no measure of a jump
+        self._set_mark()
         self._confirmed = False
 
     def problem(self) -> str | None:
@@ -60,11 +59,9 @@ class LogTime:
         behind = self.newest_t - now
         if behind <= 0:
             self._confirmed = False
-            if self._known_wrong:
-                self._known_wrong = False
-                self._mark = self._now()
+            if self._mark_wrong:
+                self._set_mark()
         elif behind > self.max_behind_s and not self._confirmed:
-            self._known_wrong = True
             return (
                 f"the clock is {behind} s behind the newest entry: set it right, "
                 "or run `tlog log confirm-clock`"
@@ -95,12 +92,18 @@ class LogTime:
     def stamped(self, t: int) -> None:
         """Note that a batch with t became durable."""
         self.newest_t = t
-        self._mark = self._now()
+        self._set_mark()
 
     def confirm(self) -> None:
         """An operator vouches for the clock as it stands: t stays at newest_t until it is there."""
         self._confirmed = True
-        self._mark = self._now()
+        self._set_mark()
 
-    def _now(self) -> tuple[int, float]:
-        return self.clock.wall_ms() // 1000, self.clock.boot_s()
+    def _set_mark(self) -> None:
+        """Measure from now on; by a clock that is behind no jump can be measured.
+
+        A mark that was right stays one while the clock is behind: what follows is measured by it.
+        """
+        wall = self.clock.wall_ms() // 1000
+        self._mark = (wall, self.clock.boot_s())  # seconds
+        self._mark_wrong = self.newest_t - wall > self.max_behind_s

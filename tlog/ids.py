@@ -92,10 +92,14 @@ class IdKeys:
         return key
 
     async def expire(self, week: int) -> None:
-        """Destroy the keys whose window is over in that week."""
+        """Destroy the keys whose window is over in that week.
+
+        Raises:
+            StoreError: not done; the next call tries again.
+        """
         if any(old < week - 1 for old in self._keys):
-            self._keys = {w: key for w, key in self._keys.items() if w >= week - 1}
             await self._drop(week - 1)
+            self._keys = {w: key for w, key in self._keys.items() if w >= week - 1}
 
 
 def _mac(key: bytes, message: bytes) -> bytes:

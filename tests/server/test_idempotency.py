@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.doubles import START_S, FakeClock, RunningLog, running_log, until
+from tests.server.doubles import (
+    START_S,
+    FakeClock,
+    RunningLog,
+    StoredKeys,
+    running_log,
+    until,
+)
 from tests.server.hosts import ORIGIN, open_host
 from tlog.config import Config
 from tlog.creation import NewLog
@@ -19,9 +26,10 @@ from tlog.errors import (
     QueueFullError,
     ReadOnlyError,
     StartingError,
+    StoreError,
 )
 from tlog.idempotency import Placed
-from tlog.ids import WEEK_S, EntryId, week_of
+from tlog.ids import WEEK_S, EntryId, IdKeys, WeekKey, week_of
 from tlog_proofs import leaf_hash
 
 MONDAY = (week_of(START_S) + 1) * WEEK_S
@@ -133,6 +141,25 @@ async def test_an_id_is_found_over_the_turn_of_a_week_and_forgotten_after_the_ne
         log.clock.boot += 1
         assert (await append(log, (b"one", "a"))).first_new == 2
         assert sorted(log.keys.keys) == [week_of(MONDAY) + 1]
+
+
+async def test_a_key_that_could_not_be_destroyed_is_destroyed_by_the_next_call() -> None:
+    """A failure of control.db must not let a key live on until some restart."""
+    faults = [StoreError("a fault")]
+    dropped: list[int] = []
+
+    async def drop(before_week: int) -> None:
+        if faults:
+            raise faults.pop()
+        dropped.append(before_week)
+
+    keys = IdKeys((WeekKey(7, bytes(32), 1),), StoredKeys().save, drop)
+    with pytest.raises(StoreError):
+        await keys.expire(9)
+    assert keys.window(9) == ()
+    await keys.expire(9)
+    await keys.expire(9)
+    assert dropped == [8]
 
 
 async def test_an_id_sent_just_before_the_week_turns_and_committed_after_is_found(

@@ -258,6 +258,22 @@ async def test_a_clock_that_jumps_between_start_and_first_append_is_noticed(tmp_
         assert log.store.newest_commit().size == 1
 
 
+async def test_a_jump_ahead_is_noticed_although_the_clock_was_behind_meanwhile(
+    tmp_path: Path,
+) -> None:
+    """Ahead counts from the last batch, whatever the clock has shown since."""
+    async with running_log(tmp_path) as log:
+        await log.sequencer.append([b"one"])
+        log.clock.wall_s -= 100
+        assert "100 s behind" in (log.sequencer.refusal or "")
+        log.clock.wall_s += 100 + 365 * 86_400
+        log.clock.boot += 5
+        with pytest.raises(ReadOnlyError, match="jumped"):
+            await log.sequencer.append([b"two"])
+        log.clock.wall_s -= 365 * 86_400 - 5
+        assert (await log.sequencer.append([b"two"])).first_index == 2
+
+
 async def test_a_failing_index_takes_nothing_back_and_is_built_again(tmp_path: Path) -> None:
     """What is durable is acknowledged; the index is rebuilt before the next commit."""
     async with running_log(tmp_path) as log:
