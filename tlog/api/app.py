@@ -18,12 +18,11 @@ from tlog.api.errors import ExpectationError, RequestError
 from tlog.api.problems import problem_of, problem_response
 from tlog.api.requests import Request, Service
 from tlog.api.response_budget import ResponseBudget
-from tlog.api.responses import add_common_headers
 from tlog.api.router import Router
 from tlog.api.routes import LOCAL_ROUTES, PUBLIC_ROUTES, Route
 from tlog.host import Host
 
-_LOGGER = structlog.get_logger("tlog.api")
+_LOGGER = structlog.get_logger("tlog.api")  # a proxy, dear to go through at every request
 
 
 class App:
@@ -34,6 +33,7 @@ class App:
         self.routes = tuple(routes)
         self.service = Service(host, local, ResponseBudget(host.config.response_bytes))
         self._router = Router(routes)
+        self._logger = _LOGGER.bind()
 
     def make_server(self) -> web.Server:
         """What makes a handler for each connection; on the running loop."""
@@ -48,10 +48,9 @@ class App:
             response = await self._handle(request)
         except Exception as error:
             if not problem_of(error).detail:
-                _LOGGER.exception("request failed", request_id=request.request_id)
+                self._logger.exception("request failed", request_id=request.request_id)
             response = problem_response(error, request.request_id)
-        add_common_headers(response)
-        _LOGGER.info(
+        self._logger.info(
             "request",
             request_id=request.request_id,
             method=request.method,

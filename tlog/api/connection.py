@@ -12,7 +12,6 @@ from tlog.api.connection_table import ConnectionTable, peer_address
 from tlog.api.errors import MalformedRequestError
 from tlog.api.large_response import LargeResponse
 from tlog.api.problems import problem_response
-from tlog.api.responses import add_common_headers
 from tlog.errors import ServerError
 
 KEEPALIVE_S = 75.0  # longer than the proxies in front keep theirs
@@ -95,6 +94,11 @@ class Connection(web.RequestHandler):
         if self._header_since is None:
             self._header_since = self._loop.time()
 
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's
+        """Read on, where reading was stopped: aiohttp asks for it after every body."""
+        if self._reading_paused or self._buffer_paused:
+            super().resume_reading(resume_parser)
+
     def resume_writing(self) -> None:
         """Most of what waited to be sent is gone."""
         self._resumed += 1
@@ -159,6 +163,5 @@ class Connection(web.RequestHandler):
         else:
             error = ServerError()
         response = problem_response(error, secrets.token_hex(8))
-        add_common_headers(response)
         response.force_close()
         return response

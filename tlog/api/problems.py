@@ -12,6 +12,7 @@ from aiohttp import web
 
 from tlog import errors
 from tlog.api import errors as api_errors
+from tlog.api.responses import NO_STORE, headers_of
 from tlog_proofs import TlogError
 
 PROBLEM_PREFIX = "urn:tlog:problem:"
@@ -126,7 +127,7 @@ def problem_response(
     response = web.Response(
         status=problem.status,
         body=msgspec.json.encode(members | (extra or {})),
-        headers={"Content-Type": "application/problem+json", "Cache-Control": "no-store"},
+        headers=headers_of("application/problem+json", NO_STORE),
     )
     _add_headers(response, error)
     return response

@@ -17,6 +17,7 @@ from tlog.api.responses import (
     NO_STORE,
     bytes_response,
     caching,
+    headers_of,
     json_response,
     text_response,
 )
@@ -77,11 +78,8 @@ async def entry(request: Request) -> web.Response:
 
 
 async def _bundle_response(request: Request, log: Log, bundle: EntryBundle) -> web.Response:
-    headers: dict[str, str] = {
-        hdrs.CONTENT_TYPE: BYTES,
-        hdrs.CACHE_CONTROL: caching(log, IMMUTABLE),
-        hdrs.VARY: hdrs.ACCEPT_ENCODING,
-    }
+    headers = headers_of(BYTES, caching(log, IMMUTABLE))
+    headers[hdrs.VARY] = hdrs.ACCEPT_ENCODING
     # How large it is shows only when it is read: until then it counts as large as it can be.
     budget = request.service.response_budget
     share = await budget.take(bundle.width * MAX_ROW_BYTES, address_of(request))

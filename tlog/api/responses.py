@@ -22,28 +22,27 @@ def caching(log: Log, directive: str) -> str:
     return directive if directive == NO_STORE else f"public, {directive}"
 
 
-def add_common_headers(response: web.StreamResponse) -> None:
-    """What every answer carries."""
-    response.headers[hdrs.SERVER] = SERVER
-    response.headers["X-Content-Type-Options"] = "nosniff"
+def headers_of(media_type: str, cache: str) -> dict[str, str]:
+    """The headers that every answer carries, whatever it is."""
+    return {
+        hdrs.CONTENT_TYPE: media_type,
+        hdrs.CACHE_CONTROL: cache,
+        hdrs.SERVER: SERVER,
+        "X-Content-Type-Options": "nosniff",
+    }
 
 
 def json_response(members: object, *, cache: str = NO_STORE, status: int = 200) -> web.Response:
     """Members as JSON."""
-    return web.Response(
-        status=status,
-        body=msgspec.json.encode(members),
-        headers={"Content-Type": JSON, "Cache-Control": cache},
-    )
+    body = msgspec.json.encode(members)
+    return web.Response(status=status, body=body, headers=headers_of(JSON, cache))
 
 
 def bytes_response(body: bytes, *, cache: str) -> web.Response:
     """Bytes as they are."""
-    return web.Response(body=body, headers={"Content-Type": BYTES, "Cache-Control": cache})
+    return web.Response(body=body, headers=headers_of(BYTES, cache))
 
 
 def text_response(body: bytes, *, cache: str = NO_STORE) -> web.Response:
     """UTF-8 text, given as the bytes that it consists of."""
-    return web.Response(
-        body=body, headers={"Content-Type": f"{TEXT}; charset=utf-8", "Cache-Control": cache}
-    )
+    return web.Response(body=body, headers=headers_of(f"{TEXT}; charset=utf-8", cache))
