@@ -50,7 +50,8 @@ class LogTime:
 
     def __post_init__(self) -> None:
         # How long the server was down nobody knows; what passes from now on is measured.
-        self._set_mark()
+        self._asked = self._now()  # (wall, boot) seconds of the t that was given last
+        self._set_mark(self._asked)
         self._confirmed = False
 
     def problem(self) -> str | None:
@@ -60,7 +61,7 @@ class LogTime:
         if behind <= 0:
             self._confirmed = False
             if self._mark_wrong:
-                self._set_mark()
+                self._set_mark(self._now())
         elif behind > self.max_behind_s and not self._confirmed:
             return (
                 f"the clock is {behind} s behind the newest entry: set it right, "
@@ -84,26 +85,29 @@ class LogTime:
         problem = self.problem()
         if problem is not None:
             raise FatalLogError(problem)
-        now = self.clock.wall_ms() // 1000
+        self._asked = self._now()
+        now, _ = self._asked
         if now < self.newest_t:
             return self.newest_t if self._confirmed else None
         return now
 
     def stamped(self, t: int) -> None:
-        """Note that a batch with t became durable."""
+        """Note that the batch with the t that was given last became durable."""
         self.newest_t = t
-        self._set_mark()
+        self._set_mark(self._asked)
 
     def confirm(self) -> None:
         """An operator vouches for the clock as it stands: t stays at newest_t until it is there."""
         self._confirmed = True
-        self._set_mark()
+        self._set_mark(self._now())
 
-    def _set_mark(self) -> None:
-        """Measure from now on; by a clock that is behind no jump can be measured.
+    def _set_mark(self, moment: tuple[int, float]) -> None:
+        """Measure from a moment on; by a clock that was behind no jump can be measured.
 
         A mark that was right stays one while the clock is behind: what follows is measured by it.
         """
-        wall = self.clock.wall_ms() // 1000
-        self._mark = (wall, self.clock.boot_s())  # seconds
-        self._mark_wrong = self.newest_t - wall > self.max_behind_s
+        self._mark = moment
+        self._mark_wrong = self.newest_t - moment[0] > self.max_behind_s
+
+    def _now(self) -> tuple[int, float]:
+        return self.clock.wall_ms() // 1000, self.clock.boot_s()

@@ -274,6 +274,17 @@ async def test_a_jump_ahead_is_noticed_although_the_clock_was_behind_meanwhile(
         assert (await log.sequencer.append([b"two"])).first_index == 2
 
 
+async def test_a_jump_ahead_during_a_commit_is_noticed(tmp_path: Path) -> None:
+    """What is measured from is the moment of the batch's t, not that of its being durable."""
+    async with running_log(tmp_path) as log:
+        held = await hold_one(log)
+        log.clock.wall_s += 365 * 86_400
+        log.store.gate.set()
+        await held
+        with pytest.raises(ReadOnlyError, match="jumped"):
+            await log.sequencer.append([b"two"])
+
+
 async def test_a_failing_index_takes_nothing_back_and_is_built_again(tmp_path: Path) -> None:
     """What is durable is acknowledged; the index is rebuilt before the next commit."""
     async with running_log(tmp_path) as log:
