@@ -117,7 +117,8 @@ def _open_parts(
     _check_key(parts.store, row, parts.signer)
     parts.head = heads.fetch(row.origin)
     parts.head_edge = _check_head(parts.store, parts.edge, row, parts.head)
-    _check_checkpoints(parts.checkpoints, parts.store, parts.head_edge)
+    newest = parts.checkpoints.newest(MAX_SIZE)
+    _check_checkpoint(row, newest, parts.store, parts.head_edge)
     _check_months(parts.store, parts.newest)
 
 
@@ -126,10 +127,26 @@ def _own_checkpoint(checkpoints: CheckpointStore, row: LogRow, max_size: int) ->
     try:
         published = checkpoints.newest(max_size)
         if published is not None:
-            open_checkpoint(published.note, parse_vkey(row.vkey))
-    except (ServerError, TlogError):
+            _open_published(row, published)
+    except ServerError:
         return None
     return published
+
+
+def _open_published(row: LogRow, published: Published) -> None:
+    """Check that a stored checkpoint is one of this log, and says what its row does.
+
+    Raises:
+        FatalLogError: it is not.
+    """
+    try:
+        signed = open_checkpoint(published.note, parse_vkey(row.vkey))
+    except TlogError as error:
+        message = f"the newest row of checkpoints.db is not a checkpoint of this log: {error}"
+        raise FatalLogError(message) from error
+    if (signed.size, signed.root) != (published.size, published.root):
+        message = "the newest row of checkpoints.db does not say what its checkpoint does"
+        raise FatalLogError(message)
 
 
 def _check_genesis(store: Store, row: LogRow) -> Genesis:
@@ -204,12 +221,14 @@ def _check_head(store: Store, edge: RightEdge, row: LogRow, stored: bytes | None
     return head_edge
 
 
-def _check_checkpoints(checkpoints: CheckpointStore, store: Store, head_edge: RightEdge) -> None:
-    """The newest stored checkpoint is not ahead of the head and not of another tree."""
-    newest = checkpoints.newest(MAX_SIZE)
+def _check_checkpoint(
+    row: LogRow, newest: Published | None, store: Store, head_edge: RightEdge
+) -> None:
+    """The newest stored checkpoint is the log's, not ahead of the head and not of another tree."""
     if newest is None:
         message = "checkpoints.db holds no checkpoint, and every log has one: it is damaged"
         raise FatalLogError(message)
+    _open_published(row, newest)
     if newest.size > head_edge.size:
         message = (
             f"a checkpoint of size {newest.size} was published, the head store has "

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import plyvel
@@ -19,7 +21,8 @@ from tlog.creation import NewLog, init_directory
 from tlog.errors import ReadOnlyError, UnreadableError
 from tlog.publisher import sign_head
 from tlog.signer import read_key, write_key
-from tlog.store.keys import LEAF, log_key
+from tlog.store.commit_record import format_commit_record, parse_commit_record
+from tlog.store.keys import COMMIT_RECORD, LEAF, log_key
 from tlog_proofs import Ed25519Signer, open_checkpoint, parse_vkey
 
 
@@ -108,14 +111,50 @@ def lose_checkpoints(data_dir: Path) -> None:
         path.unlink()
 
 
+def put_checkpoint(data_dir: Path, signer: Ed25519Signer, size: int, root: bytes) -> None:
+    """Make a checkpoint the only one on record."""
+    lose_checkpoints(data_dir)
+    checkpoints = CheckpointStore.create(data_dir / "logs" / "a" / "checkpoints.db")
+    note = sign_head(signer, size, root)
+    checkpoints.add(Published(size, root, note, START_S * 1000))
+    checkpoints.close()
+
+
 def checkpoint_of_a_smaller_other_tree(data_dir: Path) -> None:
     """The newest row of checkpoints.db is below the head, and of another tree."""
-    directory = data_dir / "logs" / "a"
+    put_checkpoint(data_dir, read_key(data_dir / "logs" / "a" / "key"), 7, bytes(32))
+
+
+def checkpoint_of_another_key(data_dir: Path) -> None:
+    """The newest row of checkpoints.db is of the right tree and not signed by the log."""
+    head = head_path(data_dir).read_bytes().split(b"\n")
+    put_checkpoint(data_dir, Ed25519Signer(ORIGIN, bytes(32)), 11, base64.b64decode(head[2]))
+
+
+def checkpoint_of_another_row(data_dir: Path) -> None:
+    """The newest row of checkpoints.db has its own size and root, and a note of older ones."""
     lose_checkpoints(data_dir)
+    directory = data_dir / "logs" / "a"
     checkpoints = CheckpointStore.create(directory / "checkpoints.db")
-    note = sign_head(read_key(directory / "key"), 7, bytes(32))
-    checkpoints.add(Published(7, bytes(32), note, START_S * 1000))
+    signed = open_checkpoint(head_path(data_dir).read_bytes(), read_key(directory / "key").verifier)
+    note = sign_head(read_key(directory / "key"), 6, bytes(32))
+    checkpoints.add(Published(signed.size, signed.root, note, START_S * 1000))
     checkpoints.close()
+
+
+def no_checkpoint(data_dir: Path) -> None:
+    """checkpoints.db is there and holds no row."""
+    lose_checkpoints(data_dir)
+    CheckpointStore.create(data_dir / "logs" / "a" / "checkpoints.db").close()
+
+
+def commit_record_of_another_root(data_dir: Path) -> None:
+    """The newest commit record does not say what its entries hash to; the head does."""
+    database = plyvel.DB(str(data_dir / "logs" / "a" / "log"))
+    key = log_key(10, COMMIT_RECORD)
+    record = replace(parse_commit_record(database.get(key)), root=bytes(32))
+    database.put(key, format_commit_record(record))
+    database.close()
 
 
 def lose_an_entry_of_the_right_edge(data_dir: Path) -> None:
@@ -178,14 +217,22 @@ STATES: list[tuple[Callable[[Path], None], str]] = [
     (damage_bodies, "bodies/2026-10"),
     (lose_checkpoints, "checkpoints.db"),
     (checkpoint_of_a_smaller_other_tree, "checkpoints.db holds another history"),
+    (checkpoint_of_another_key, "the newest row of checkpoints.db is not a checkpoint of this log"),
+    (checkpoint_of_another_row, "does not say what its checkpoint does"),
+    (no_checkpoint, "checkpoints.db holds no checkpoint"),
+    (commit_record_of_another_root, "the database is damaged"),
     (lose_an_entry_of_the_right_edge, "entry 3 is missing"),
     (lose_log, "a/log is missing"),
 ]
 
 
+NOTHING_SERVED = (
+    *(lose_checkpoints, no_checkpoint),
+    *(checkpoint_of_another_key, checkpoint_of_another_row),
+)
 UNREADABLE = (
-    *(lose_checkpoints, lose_log, damage_bodies, another_logs_database),
-    lose_an_entry_of_the_right_edge,
+    *NOTHING_SERVED,
+    *(lose_log, damage_bodies, another_logs_database, lose_an_entry_of_the_right_edge),
 )
 SERVED: dict[Callable[[Path], None], int] = {
     older_database: 6,
@@ -228,7 +275,7 @@ async def test_a_log_whose_states_disagree_signs_nothing_and_says_why(
                 await log.inclusion(0, 1)
         else:
             assert await log.read_entry(1) == b"entry 1"
-        if damage is lose_checkpoints:
+        if damage in NOTHING_SERVED:
             with pytest.raises(UnreadableError):
                 _ = log.published
         else:
