@@ -71,7 +71,7 @@ def open_log(row: LogRow, directory: Path, heads: HeadStore, open_store: OpenSto
     try:
         _open_parts(parts, row, directory, heads, open_store)
         refusal = None
-    except ServerError as error:
+    except TlogError as error:
         refusal = str(error)
     except OSError as error:
         refusal = f"opening the log: {error.strerror}"

@@ -20,7 +20,7 @@ from tests.store.conformance import (
 )
 from tlog.errors import FatalLogError, StoreError
 from tlog.store.base import Batch, Store
-from tlog.store.keys import COMMIT_RECORD, LEAF, log_key, mark_key, pack_index
+from tlog.store.keys import COMMIT_RECORD, LEAF, log_key, mark_key, pack_index, tile_key
 from tlog.store.leveldb import LevelDBStore
 from tlog.store.memory import MemoryDisk, MemoryStore
 from tlog.tree import EMPTY_EDGE, RightEdge, load_right_edge
@@ -191,6 +191,17 @@ class TestLevelDBStore(StoreConformance):
         store.drop_index()
         store.index_missing(edge.size)
         assert store.find_leaf(leaf_hash(b"entry 2"), 4) == 2
+        store.close()
+
+    def test_a_tile_of_another_length_is_damage(self) -> None:
+        """Found at its read, before anybody computes with it."""
+        path, edge = self.one(300)
+        database = plyvel.DB(str(path / "log"))
+        database.put(tile_key(0, 0), bytes(8160))
+        database.close()
+        store = LevelDBStore(path)
+        with pytest.raises(StoreError, match="tile 0/0 is damaged: it has 8160 bytes"):
+            load_right_edge(store, edge.size)
         store.close()
 
     def test_a_record_at_the_wrong_index_is_damage(self) -> None:

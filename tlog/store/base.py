@@ -30,8 +30,9 @@ from typing import Protocol
 
 from tlog.errors import StoreError
 from tlog.store.commit_record import CommitRecord, IdRow
-from tlog_proofs import TILE_HEIGHT, TILE_WIDTH
+from tlog_proofs import HASH_SIZE, TILE_HEIGHT, TILE_WIDTH
 
+TILE_BYTES = HASH_SIZE * TILE_WIDTH
 MAX_TILE_LEVEL = 7  # a size below 2**63 has no full tile above level 6
 
 

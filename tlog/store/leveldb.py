@@ -14,7 +14,7 @@ from pathlib import Path
 import plyvel
 
 from tlog.errors import FatalLogError, StoreError
-from tlog.store.base import Batch
+from tlog.store.base import TILE_BYTES, Batch
 from tlog.store.bodies import MonthlyBodies
 from tlog.store.commit_record import (
     CommitRecord,
@@ -206,6 +206,9 @@ class LevelDBStore:
         """See Store."""
         with self._reading():
             tile = self._log.get(tile_key(level, index), verify_checksums=True)
+        if tile is not None and len(tile) != TILE_BYTES:
+            message = f"tile {level}/{index} is damaged: it has {len(tile)} bytes"
+            raise StoreError(message)
         return None if tile is None else bytes(tile)
 
     def read_body(self, index: int, t: int) -> bytes | None:
