@@ -9,7 +9,7 @@ Ids are grouped alike: larger groups made lookups cheaper (28 ms a batch of 1,00
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -21,14 +21,14 @@ from tlog.store.commit_record import MAC_BYTES, IdRow
 from tlog.store.files import open_database, wrapping
 from tlog.store.keys import (
     INDEX_GROUP_BITS,
+    INDEX_HASH_BYTES,
     group_id_key,
     group_leaf_key,
-    id_key,
-    index_key,
     mark_key,
     pack_index,
     unpack_index,
 )
+from tlog.store.seen_keys import SeenKeys
 
 # When LevelDB's own write buffer is full, it goes on in the next WAL before the rows of the last
 # one are synced: a power cut could leave newer rows without older ones. So the index is flushed by
@@ -62,6 +62,7 @@ class LeafIndex:
         self._database: plyvel.DB | None = None
         self.mark = 0
         self._unflushed = 0  # bytes of rows in memory; none after opening, which writes them out
+        self._seen: SeenKeys | None = None  # of the newest group
         try:
             self._database = self._open()
             self.mark = self._read_mark(self._database)
@@ -81,19 +82,18 @@ class LeafIndex:
             raise StoreError(message)
         if not new.leaf_hashes:
             return
-        rows: dict[bytes, bytes] = {}
-        for index, leaf_hash in enumerate(new.leaf_hashes, new.first_index):
-            rows.setdefault(index_key(index, leaf_hash), pack_index(index))
-        for row in new.ids:
-            value = pack_index(row.index) + row.id_mac + row.bytes_mac
-            rows.setdefault(id_key(row.index, row.id_mac), value)
         mark = new.first_index + len(new.leaf_hashes)
         database = self._opened()
         with wrapping("writing index/"), database.write_batch(transaction=True) as batch:
-            for key, value in rows.items():
-                if database.get(key, verify_checksums=True) is None:
-                    batch.put(key, value)
-                    self._unflushed += len(key) + len(value) + ROW_OVERHEAD_BYTES
+            put = batch.put
+            for group, rows in _rows_of_groups(new):
+                for key in self._seen_of(group, database).note(rows):
+                    if database.get(key, verify_checksums=True) is not None:
+                        del rows[key]
+                for key, value in rows.items():
+                    put(key, value)
+                self._unflushed += ROW_OVERHEAD_BYTES * len(rows)
+                self._unflushed += sum(map(len, rows)) + sum(map(len, rows.values()))
             batch.put(mark_key(mark), pack_index(mark))
             self._unflushed += ROW_OVERHEAD_BYTES
         self.mark = mark
@@ -134,6 +134,7 @@ class LeafIndex:
                 shutil.rmtree(self._directory)
             self.mark = 0
             self._unflushed = 0
+            self._seen = None
             self._database = self._open(create=True)
 
     def close(self) -> None:
@@ -158,6 +159,19 @@ class LeafIndex:
             # Compacting a range without rows writes out the memory and does nothing else.
             database.compact_range(start=BEYOND_KEYS[0], stop=BEYOND_KEYS[1])
         self._unflushed = 0
+
+    def _seen_of(self, group: int, database: plyvel.DB) -> SeenKeys:
+        """What the group holds; read once, by the first write to it after the index was opened."""
+        if self._seen is None or self._seen.group != group:
+            with database.iterator(
+                start=group_leaf_key(group, b""),
+                stop=mark_key((group + 1) << INDEX_GROUP_BITS),
+                include_value=False,
+                verify_checksums=True,
+                fill_cache=False,
+            ) as keys:
+                self._seen = SeenKeys(group, keys)
+        return self._seen
 
     def _opened(self) -> plyvel.DB:
         if self._database is None:
@@ -188,6 +202,26 @@ class LeafIndex:
                 message = "index/ is damaged: its last row is no mark"
                 raise StoreError(message)
             return mark
+
+
+def _rows_of_groups(new: IndexRows) -> Iterator[tuple[int, dict[bytes, bytes]]]:
+    """Key and value of each row, by group; of equal keys the one with the lowest index."""
+    end = new.first_index + len(new.leaf_hashes)
+    start = new.first_index
+    for group in _groups(start, end):
+        stop = min(end, (group + 1) << INDEX_GROUP_BITS)
+        prefix = group_leaf_key(group, b"")
+        hashes = new.leaf_hashes[start - new.first_index : stop - new.first_index]
+        keys = [prefix + leaf_hash[:INDEX_HASH_BYTES] for leaf_hash in hashes]
+        values = list(map(pack_index, range(start, stop)))
+        # Backwards: of equal keys the last one given stays.
+        rows = dict(zip(reversed(keys), reversed(values), strict=True))
+        for row in new.ids:
+            if start <= row.index < stop:
+                value = pack_index(row.index) + row.id_mac + row.bytes_mac
+                rows.setdefault(group_id_key(group, row.id_mac), value)
+        yield group, rows
+        start = stop
 
 
 def _groups(start: int, end: int) -> range:
