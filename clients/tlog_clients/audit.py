@@ -19,11 +19,11 @@ from tlog_clients.audit_run import AuditRun, Progress
 from tlog_clients.errors import (
     ConsistencyNotProvedError,
     ForkDetectedError,
-    TrustedHeadChangedError,
 )
 from tlog_clients.head_proof import fetch_consistency_proof, is_prefix
 from tlog_clients.head_state import advance, check_same_root
 from tlog_clients.head_store import MemoryHeads
+from tlog_clients.log_reader import LogReader
 from tlog_clients.tree_rebuild import TreeRebuild
 from tlog_proofs import MAX_NOTE_BYTES, open_checkpoint
 
@@ -87,7 +87,7 @@ async def audit_log(
     Raises:
         AuditMismatchError: an entry, tile or root that differs; names it.
         ForkDetectedError: the tree does not contain the head trusted before, or the one that an
-            interrupted run worked towards.
+            interrupted run worked towards, or that another client came to trust meanwhile.
         VerificationError, MalformedError: something served is not what it should be.
         StateFileError: the trusted head cannot be read or kept.
         FetchError: something could not be had.
@@ -118,10 +118,8 @@ async def audit_log(
     await run.run(after_bundle)
     if resumed_at is None:
         seen.check_roots(run.roots)
-    if (trusted is None or trusted.size < newest.size) and not await asyncio.to_thread(
-        store.replace, log_key, trusted, newest
-    ):
-        raise TrustedHeadChangedError
+    # Another client may have moved the trusted head meanwhile: it must lie on this tree too.
+    await LogReader(fetcher, log_key, store).accept_head(newest)
     await keeper.drop()
     return AuditReport(
         origin=newest.origin,

@@ -15,12 +15,15 @@ from tlog_clients.bounded_body import read_body
 from tlog_clients.errors import (
     FetchTimeoutError,
     HttpStatusError,
+    MalformedAnswerError,
     NotReachableError,
     OutcomeUnknownError,
+    TooLargeError,
 )
 from tlog_clients.log_url import parse_log_url
 from tlog_clients.printable import printable
 from tlog_clients.problem import MAX_PROBLEM_BYTES, PROBLEM_CONTENT_TYPE, parse_problem
+from tlog_clients.retry import Retries
 from tlog_proofs import MalformedError, TlogError
 
 if TYPE_CHECKING:
@@ -79,7 +82,7 @@ class Poster(Protocol):
             idempotency_key: sent as Idempotency-Key: the id of the one entry in body.
 
         Raises:
-            OutcomeUnknownError: the request went out and no answer came back.
+            OutcomeUnknownError: the request went out, and no answer came back that can be read.
             HttpStatusError: another status.
             FetchError: nothing was sent.
         """
@@ -98,7 +101,8 @@ class HttpFetcher:
     """Reads from and appends to one log over HTTP; an asynchronous context manager.
 
     Redirects are not followed, cookies and proxy settings not used, and the token is sent to no
-    other address and stands in no error.
+    other address and stands in no error. What is read is asked for again while a failure may pass;
+    what is posted is sent once.
     """
 
     def __init__(
@@ -108,6 +112,7 @@ class HttpFetcher:
         token: str | None = None,
         connector: aiohttp.BaseConnector | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
+        retries: Retries | None = None,
     ) -> None:
         """Check the address and the token; nothing is opened before the context is entered.
 
@@ -116,6 +121,7 @@ class HttpFetcher:
             token: sent as Authorization: Bearer.
             connector: another way to the server, as aiohttp.UnixConnector; closed with the fetcher.
             timeout_s: seconds for one whole answer.
+            retries: how to ask again when reading; without it by a RetryPolicy's defaults.
 
         Raises:
             MalformedUrlError: url is no log's address.
@@ -129,6 +135,7 @@ class HttpFetcher:
             self._headers["Authorization"] = f"Bearer {token}"
         self._connector = connector
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
+        self._retries = retries or Retries()
         self._session: aiohttp.ClientSession | None = None  # owned by the context
 
     @property
@@ -166,6 +173,9 @@ class HttpFetcher:
             FetchError: its kinds, as Fetcher says.
             MalformedAnswerError: a damaged gzip stream.
         """
+        return await self._retries.run(lambda: self._fetch_once(path, max_bytes))
+
+    async def _fetch_once(self, path: str, max_bytes: int) -> bytes:
         # `from None`: aiohttp's errors hold the request's headers, the token among them.
         try:
             async with self._request("GET", path) as response:
@@ -191,7 +201,6 @@ class HttpFetcher:
 
         Raises:
             FetchError: its kinds, as Poster says.
-            MalformedAnswerError: a damaged gzip stream.
         """
         where = f"{self._url}/{path}"
         headers = {"Content-Type": content_type}
@@ -204,6 +213,8 @@ class HttpFetcher:
                 if response.status not in _SUCCESS:
                     raise await _status_error(response, path)
                 return PostAnswer(response.status, await read_body(response, path, max_bytes))
+        except (TooLargeError, MalformedAnswerError) as error:
+            raise OutcomeUnknownError(f"{where}: sent, but no answer: {error}") from error
         except aiohttp.ClientConnectorError as error:
             raise NotReachableError(f"{where}: {_reason(error)}") from None
         except aiohttp.ConnectionTimeoutError:

@@ -85,6 +85,7 @@ class HeadFile:
         heads = value.get("heads")
         if (
             value.keys() != {"version", "heads"}
+            or type(value["version"]) is not int  # true is 1, elsewhere
             or value["version"] != _VERSION
             or not isinstance(heads, dict)
             or not all(isinstance(note, str) for note in heads.values())

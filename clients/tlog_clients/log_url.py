@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from urllib.parse import urlsplit
 
@@ -9,6 +10,9 @@ from tlog_proofs import MalformedError
 
 MAX_URL_CHARS = 2000
 _URL_CHARS = re.compile(r"[!-~]+")
+_NETLOC = re.compile(
+    r"(?:\[[^\[\]]+\]|[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?)(?::[0-9]*)?"
+)
 _TLOG_PATH = re.compile(r"(?:.*/)?logs/[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -23,9 +27,9 @@ def parse_log_url(url: str) -> str:
     http(s)://HOST/logs/NAME (see is_tlog_url).
 
     Raises:
-        MalformedUrlError: not http or https, no host, a port that is none, a user name or
-            password, a query or a fragment, characters that an address does not have, or longer
-            than 2,000 characters.
+        MalformedUrlError: not http or https, no host or none that can be, a port that is none, a
+            user name or password, a query or a fragment, characters that an address does not have,
+            or longer than 2,000 characters.
     """
     # The address itself is not repeated in errors: it may hold a password.
     if len(url) > MAX_URL_CHARS or not _URL_CHARS.fullmatch(url):
@@ -33,12 +37,14 @@ def parse_log_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         port = parts.port
+        if "[" in parts.netloc:
+            ipaddress.IPv6Address(parts.hostname or "")
     except ValueError:
         raise MalformedUrlError("log URL: expected http(s)://HOST[:PORT]/logs/NAME") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise MalformedUrlError("log URL: expected http(s)://HOST[:PORT]/logs/NAME")
     if "@" in parts.netloc:
         raise MalformedUrlError("log URL: expected no user name or password (use a token)")
+    if parts.scheme not in ("http", "https") or not _NETLOC.fullmatch(parts.netloc) or port == 0:
+        raise MalformedUrlError("log URL: expected http(s)://HOST[:PORT]/logs/NAME")
     if "?" in url or "#" in url:
         raise MalformedUrlError("log URL: expected no query and no fragment")
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 MAX_PROGRESS_BYTES = 1024 * 1024
 _VERSION = 1
 _NAME_BYTES = 8
+_MAX_BEGUN_S = 253_402_300_799  # 9999-12-31T23:59:59Z
 _MEMBERS = frozenset(
     {"version", "vkey", "head", "size", "edge", "begun", "kind", "warnings", "sha256"}
 )
@@ -106,7 +107,7 @@ def _checksum(value: JsonObject) -> str:
 def _parse(data: bytes, log_key: LogKey) -> AuditProgress:
     what = "contents"
     value = parse_json_object(data, what)
-    if value.keys() != _MEMBERS or value["version"] != _VERSION:
+    if value.keys() != _MEMBERS or read_int(value, "version", what) != _VERSION:
         raise MalformedAnswerError(f"{what}: expected the members of version {_VERSION}")
     if value.pop("sha256") != _checksum(value):
         raise MalformedAnswerError(f"{what}: the checksum is of other contents")
@@ -121,6 +122,8 @@ def _parse(data: bytes, log_key: LogKey) -> AuditProgress:
     if not isinstance(kind, str | None) or not _is_texts(warnings):
         raise MalformedAnswerError(f"{what}: expected texts as 'kind' and 'warnings'")
     begun_s = read_int(value, "begun", what)
+    if begun_s > _MAX_BEGUN_S:
+        raise MalformedAnswerError(f"{what}: expected a time before the year 10000 as 'begun'")
     return AuditProgress(head, size, edge, begun_s, kind, tuple(warnings))
 
 

@@ -1,7 +1,6 @@
-"""Sending again what has an id, until it is known to stand, is refused, or the time is over.
+"""Trying again, until there is an answer, a refusal that will not pass, or the time is over.
 
-Sent again with its id an entry is appended once only, so every failure that may pass is worth
-another try. What is refused for a reason that will not pass is not sent again.
+For requests that may be sent twice: reads, and entries with their id, which are appended once only.
 """
 
 from __future__ import annotations
@@ -19,8 +18,10 @@ from tlog_clients.errors import (
     HttpStatusError,
     NotReachableError,
     OutcomeUnknownError,
+    TooLargeError,
 )
 from tlog_clients.problem import PROBLEM_TYPE_PREFIX
+from tlog_proofs import MalformedError
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -31,16 +32,16 @@ OnRetry = Callable[[FetchError, float], None]
 
 DEFAULT_RETRY_FOR_S = 60.0
 MAX_TRIES = 1_000
-_TOO_MANY_REQUESTS = 429
-_UNAVAILABLE = 503
 _INTERNAL = 500
-_READ_ONLY = PROBLEM_TYPE_PREFIX + "read-only"
+_MAY_PASS = frozenset({429, 502, 503, 504})
+# An operator has to mend these first.
+_STAYS = frozenset({PROBLEM_TYPE_PREFIX + "read-only", PROBLEM_TYPE_PREFIX + "unreadable"})
 _ID_CONFLICT = PROBLEM_TYPE_PREFIX + "id-conflict"
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long and how often to send again.
+    """How long and how often to try again.
 
     Another try begins only within `total_s` seconds of the first failure; 0 is never. Pauses double
     from `first_pause_s` up to `max_pause_s`, each shortened at random by up to a half, so that
@@ -112,11 +113,12 @@ class Retries:
         match error:
             case OutcomeUnknownError():
                 cause = error.__cause__
-                return not (isinstance(cause, HttpStatusError) and cause.status == _INTERNAL)
-            case HttpStatusError():
-                return error.status == _TOO_MANY_REQUESTS or (
-                    error.status == _UNAVAILABLE and _type_of(error) != _READ_ONLY
+                return not (
+                    isinstance(cause, TooLargeError | MalformedError)
+                    or (isinstance(cause, HttpStatusError) and cause.status == _INTERNAL)
                 )
+            case HttpStatusError():
+                return error.status in _MAY_PASS and _type_of(error) not in _STAYS
             case NotReachableError() | FetchTimeoutError():
                 return self._answered
             case _:

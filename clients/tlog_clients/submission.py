@@ -99,7 +99,7 @@ async def submit_entry(
         EntryTooLargeError: over 65,535 bytes; nothing was sent.
         MalformedEntryIdError: entry_id is none; nothing was sent.
         LogMisbehaviourError: the server committed other bytes.
-        MalformedAnswerError: committed, but the answer is not what the interface promises.
+        MalformedAnswerError: answered as committed, but not as the interface promises.
         OutcomeUnknownError: the entry may or may not stand; with the same id it may be sent again.
         FetchError: it was not taken.
     """
@@ -139,7 +139,7 @@ async def submit_batch(
         MalformedEntryIdError: an id is none; nothing was sent.
         ValueError: not as many ids as entries.
         LogMisbehaviourError: the server committed other bytes.
-        MalformedAnswerError: committed, but the answer is not what the interface promises.
+        MalformedAnswerError: answered as committed, but not as the interface promises.
         OutcomeUnknownError: the entries may or may not stand; with the same ids they may be sent
             again.
         FetchError: they were not taken.

@@ -280,7 +280,7 @@ def test_append_sends_again(
         served.post_failures = list(failures)
         result = run(*arguments, stdin=b"entry")
         assert (result.exit_code, result.stdout) == (0, f"{size}\n")
-        assert result.stderr.count("sending again in") == len(failures)
+        assert result.stderr.count("trying again in") == len(failures)
         assert served.log.entries[size:] == [b"entry"]
 
 
@@ -328,6 +328,24 @@ def test_append_says_how_to_go_on(run: Command, served: ServedLog) -> None:
     result = run("append", "--lines", *advice[1].split(), "-", stdin=b"one\ntwo\n")
     assert (result.exit_code, result.stdout) == (0, "300\n301\n")
     assert served.log.entries[SIZE:] == [b"one", b"two"]
+
+
+def test_append_answered_wrongly(run: Command, served: ServedLog) -> None:
+    """An answer that is wrong leaves it open what stands: how to go on is told, also at first."""
+    other: dict[str, object] = {"index": SIZE, "leaf_hash": base64.b64encode(bytes(32)).decode()}
+    answers: list[dict[str, object]] = [{}, other | {"entries": [other]}]
+    for answer in answers:
+        for arguments in (["append", "-"], ["append", "--lines", "-"]):
+            served.log.answer_post = lambda _, answer=answer: answer
+            result = run(*arguments, stdin=b"entry")
+            assert (result.exit_code, result.stdout) == (1, "")
+            advice = re.search(r"run again with (--id-prefix \S+), it appends", result.stderr)
+            assert advice is not None
+            size = len(served.log.entries)
+            served.log.answer_post = None
+            assert run(*arguments, *advice[1].split(), stdin=b"entry").stdout == f"{size - 1}\n"
+    served.refusal = 403, None
+    assert "run again" not in run("append", "-", stdin=b"entry").stderr
 
 
 def test_append_read_only(run: Command, served: ServedLog) -> None:
@@ -443,13 +461,11 @@ def test_refused(run: Command, served: ServedLog, command: str) -> None:
     assert TOKEN not in result.stderr
 
 
-@pytest.mark.parametrize(
-    "command", ["head", "get 5", "prove 5 -o -", "audit", "append - --retry-for 0"]
-)
+@pytest.mark.parametrize("command", ["head", "get 5", "prove 5 -o -", "audit", "append -"])
 def test_unreachable(run: Command, served: ServedLog, command: str) -> None:
     """Without a server each command ends with exit 3; with a broken proxy too."""
     served.refusal = 502, None
-    assert run(*command.split(), stdin=b"entry").exit_code == 3
+    assert run(*command.split(), "--retry-for", "0", stdin=b"entry").exit_code == 3
     run.environment["TLOG_URL"] = "http://127.0.0.1:1/logs/test"
     result = run(*command.split(), stdin=b"entry")
     assert (result.exit_code, result.stdout) == (3, "")
@@ -474,6 +490,7 @@ USAGE = {
     "id and prefix": ["append", "--id", "a", "--id-prefix", "b", "-"],
     "id of two words": ["append", "--id", "a b", "-"],
     "prefix too long": ["append", "--id-prefix", "x" * 240, "-"],
+    "time no number": ["append", "--retry-for", "nan", "-"],
     "negative time": ["append", "--retry-for", "-1", "-"],
     "proof without output": ["prove", "5"],
     "stdin as proof and entry": ["verify", "-", "--entry", "-"],

@@ -13,6 +13,7 @@ import plyvel
 import pytest
 
 from tests.cli.site import ORIGIN, Site
+from tests.clients.simulator import LogSimulator
 
 LINES = [f'{{"number": {number}}}'.encode() for number in range(700)]
 
@@ -52,6 +53,13 @@ def test_an_entry_from_append_to_offline_proof(site: Site, tmp_path: Path) -> No
     here = ("audit", "--data", str(site.data), "--log", "a", "--json")
     through_socket = site.run(*here)
     assert json.loads(through_socket.stdout)["root"] == head["root"], through_socket.stderr
+    assert site.run(*here, "--vkey", site.vkey).returncode == 0
+    pinned = site.run(*here, "--vkey", LogSimulator([], ORIGIN).key.vkey)
+    assert (pinned.returncode, pinned.stdout) == (1, b"")
+    assert b"expected a signature by" in pinned.stderr
+    both = site.run(*here, "--url", site.url)
+    assert (both.returncode, both.stdout) == (2, b"")
+    assert b"--url and --data exclude each other" in both.stderr
 
     assert site.server.stop() == 0
     assert json.loads(site.run(*here).stdout)["root"] == head["root"]  # in the directory itself

@@ -73,7 +73,7 @@ async def test_server_killed(site: Site) -> None:
         stdout, stderr = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 0, stderr
     indexes += map(int, stdout.split())
-    assert stderr.count(b"sending again in") >= 3
+    assert stderr.count(b"trying again in") >= 3
     assert sorted(indexes) == list(range(1, len(LINES) + 1))
     log = await read_log(site, len(LINES) + 1)
     assert [log[index] for index in indexes] == LINES

@@ -17,7 +17,6 @@ from tlog_clients import (
     HttpStatusError,
     LogMisbehaviourError,
     MemoryHeads,
-    TrustedHeadChangedError,
     audit_log,
 )
 from tlog_clients.tree_rebuild import TreeRebuild
@@ -248,15 +247,24 @@ async def test_stale_checkpoint() -> None:
 
 
 async def test_head_moved_meanwhile() -> None:
-    """When another client moved the trusted head during the audit, that is said."""
-    log, heads = tlog_log(600), MemoryHeads()
+    """When another client moved the trusted head during the audit, it must lie on that tree."""
+    other = tlog_log(600)
+    other.entries[5] = b"another"
+    for source, moved, kept in ((tlog_log(900), 300, 600), (tlog_log(900), 900, 900)):
+        log, heads = tlog_log(900), MemoryHeads()
+        log.size = 600
+        to = head(source, moved)
 
-    def move(done: int, size: int) -> None:
-        heads.replace(log.key, None, head(log, 300))
+        def move(done: int, size: int) -> None:
+            heads.replace(log.key, None, to)  # noqa: B023 - called before the next turn
 
-    with pytest.raises(TrustedHeadChangedError):
-        await audit_log(log, log.key, heads=heads, progress=move)
-    assert heads.read(log.key) == head(log, 300)
+        assert (await audit_log(log, log.key, heads=heads, progress=move)).size == 600
+        assert heads.read(log.key) == head(log, kept)
+
+        heads, to = MemoryHeads(), head(other, 300)
+        with pytest.raises(ForkDetectedError):
+            await audit_log(log, log.key, heads=heads, progress=move)
+        assert heads.read(log.key) == to
 
 
 @pytest.mark.parametrize(("entry_bytes", "most"), [(0, 8), (65_535, 1)])

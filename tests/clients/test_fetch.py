@@ -339,6 +339,12 @@ BAD_URLS = [
     "http://h\u00f6st/logs/x",
     "http://host/" + "x" * 2000,
     "file:///etc/passwd",
+    "http://a..b/logs/x",
+    "http://" + "x" * 64 + ".example/logs/x",
+    "http://a\\b/logs/x",
+    "http://*/logs/x",
+    "http://[::1]b/logs/x",
+    "http://[v1.a]/logs/x",
 ]
 
 
@@ -357,6 +363,8 @@ def test_bad_url(url: str) -> None:
         ("https://host:8443/logs/x/", "https://host:8443/logs/x"),
         ("http://[::1]:8080/logs/x", "http://[::1]:8080/logs/x"),
         ("https://log.example/", "https://log.example"),
+        ("http://Log_1.example./logs/x", "http://Log_1.example./logs/x"),
+        ("http://[fe80::1%25eth0]/logs/x", "http://[fe80::1%25eth0]/logs/x"),
     ],
 )
 def test_good_url(url: str, parsed: str) -> None:

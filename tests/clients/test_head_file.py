@@ -93,6 +93,8 @@ DAMAGE = {
     "no JSON": b"\x00\xff",
     "cut off": state({LOG.key.vkey: GOOD_NOTE})[:-5],
     "another version": b'{"version": 2, "heads": {}}',
+    "version true": b'{"version": true, "heads": {}}',
+    "version 1.0": b'{"version": 1.0, "heads": {}}',
     "no heads": b'{"version": 1}',
     "an unknown member": b'{"version": 1, "heads": {}, "more": 1}',
     "heads are a list": state([]),

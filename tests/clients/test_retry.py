@@ -119,6 +119,7 @@ async def test_passing_failures(failures: list[FetchError]) -> None:
 
 FINAL: dict[str, tuple[list[FetchError], type[FetchError]]] = {
     "read-only": ([refusal(503, "read-only")], HttpStatusError),
+    "unreadable": ([refusal(503, "unreadable")], HttpStatusError),
     "disk reserve": ([refusal(507, "disk-reserve")], HttpStatusError),
     "forbidden": ([refusal(403, "forbidden")], HttpStatusError),
     "conflict": ([refusal(409, "id-conflict")], HttpStatusError),

@@ -6,7 +6,6 @@ import importlib
 
 import click
 
-from tlog.cli.errors import as_failure
 from tlog_proofs import __version__
 
 _COMMANDS = (
@@ -46,6 +45,9 @@ class _Commands(click.Group):
         except (click.exceptions.Exit, click.Abort, click.ClickException):
             raise
         except (Exception, KeyboardInterrupt) as error:
+            # Imported late, with the client library: until then Ctrl-C shows a traceback.
+            from tlog.cli.errors import as_failure  # noqa: PLC0415
+
             failure = as_failure(error)
             if failure is None:
                 raise

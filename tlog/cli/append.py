@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,7 @@ from tlog.cli.entry_ids import EntryIds, id_option, id_prefix_option, make_entry
 from tlog.cli.entry_lines import read_batches
 from tlog.cli.options import (
     json_option,
+    make_retries,
     open_fetcher,
     open_heads,
     retry_for_option,
@@ -20,15 +22,23 @@ from tlog.cli.options import (
     url_option,
     vkey_option,
 )
-from tlog.cli.output import STDIO, Progress, print_json, read_file, stdout_is_shown, warn
+from tlog.cli.output import (
+    STDIO,
+    Progress,
+    print_json,
+    read_file,
+    run_in_thread,
+    stdout_is_shown,
+    warn,
+)
 from tlog_clients import (
     AppendResult,
     BatchResult,
     EntryTooLargeError,
+    FetchError,
     LogClient,
     OutcomeUnknownError,
     Retries,
-    RetryPolicy,
     Trust,
     submit_batch,
     submit_entry,
@@ -39,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tlog.cli.entry_lines import LineBatch
-    from tlog_clients import FetchError, HeadFile, HttpFetcher, LogKey
+    from tlog_clients import HeadFile, HttpFetcher, LogKey
 
 
 @click.command()
@@ -78,9 +88,9 @@ def command(  # noqa: PLR0913 - one for each option
     if entry_id is not None and (lines or len(files) > 1):
         raise click.UsageError("--id is for one entry: use --id-prefix")
     ids = make_entry_ids(entry_id, id_prefix)
-    retries = Retries(RetryPolicy(retry_for_s), on_retry=_say_retry)
+    retries = make_retries(retry_for_s)
     heads = open_heads(state_path)
-    run = _Run(open_fetcher(url, token), log_key, heads, ids, retries, as_json=as_json)
+    run = _Run(open_fetcher(url, token, retries), log_key, heads, ids, retries, as_json=as_json)
     asyncio.run(run.append_lines(files) if lines else run.append_files(files))
 
 
@@ -109,7 +119,7 @@ class _Run:
         """Append each file as one entry."""
         async with self._fetcher:
             for number, file in enumerate(files, 1):
-                entry = await asyncio.to_thread(read_file, file, MAX_ENTRY_BYTES)
+                entry = await run_in_thread(partial(read_file, file, MAX_ENTRY_BYTES))
                 if len(entry) > MAX_ENTRY_BYTES:
                     raise EntryTooLargeError(
                         f"{file}: expected an entry of at most {MAX_ENTRY_BYTES} bytes"
@@ -127,7 +137,7 @@ class _Run:
         async with self._fetcher:
             # The bar would be torn apart by indexes on the same terminal.
             with Progress("appending", quiet=stdout_is_shown()) as progress:
-                while batch := await asyncio.to_thread(next, batches, None):
+                while batch := await run_in_thread(partial(next, batches, None)):
                     empty += batch.empty_lines
                     if not batch.entries:
                         continue
@@ -202,9 +212,16 @@ class _Run:
             raise
         except TlogError as error:
             error.add_note(f"appending {where}")
-            if self._count or isinstance(error, OutcomeUnknownError):
+            if self._count or not _is_refusal(error):
                 error.add_note(self._ids.advice)
             raise
+
+
+def _is_refusal(error: TlogError) -> bool:
+    """Whether nothing stands because of it; an answer that is wrong says nothing about that."""
+    return isinstance(error, EntryTooLargeError) or (
+        isinstance(error, FetchError) and not isinstance(error, OutcomeUnknownError)
+    )
 
 
 def _facts(result: AppendResult | BatchResult, *, verified: bool) -> dict[str, object]:
@@ -213,7 +230,3 @@ def _facts(result: AppendResult | BatchResult, *, verified: bool) -> dict[str, o
         facts |= {"size": result.head.size, "root": encode_base64(result.head.root)}
         facts |= {"trusted": result.trust is Trust.TRUSTED}
     return facts
-
-
-def _say_retry(error: FetchError, pause_s: float) -> None:
-    warn(f"{error}; sending again in {pause_s:.1f} s")

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from tlog.cli.options import (
     json_option,
+    make_retries,
     open_fetcher,
     open_heads,
+    retry_for_option,
     state_option,
     token_option,
     url_option,
@@ -24,7 +27,7 @@ from tlog_clients import ProgressFiles, audit_log
 from tlog_proofs import encode_base64
 
 if TYPE_CHECKING:
-    from tlog_clients import AuditReport, Fetcher, HeadFile, LogKey
+    from tlog_clients import AuditReport, Fetcher, HeadFile, LogKey, Retries
 
 
 @click.command()
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 @click.option("--data", "data_dir", type=click.Path(), help="A data directory of this machine.")
 @click.option("--log", "log_name", help="The log's name, with --data.")
 @click.option("--fresh", is_flag=True, help="Compare everything, whatever an interrupted run has.")
+@retry_for_option
 @state_option
 @json_option
 def command(  # noqa: PLR0913 - one for each option
@@ -44,21 +48,26 @@ def command(  # noqa: PLR0913 - one for each option
     data_dir: str | None,
     log_name: str | None,
     fresh: bool,
+    retry_for_s: float,
     state_path: str | None,
     as_json: bool,
 ) -> None:
     """Rebuild a log's whole tree and compare every entry, tile and head with it.
 
     Over HTTP with --url and --vkey; or with --data and --log in a data directory of this machine,
-    through its server when that runs. A run that was interrupted is gone on with, from a file
+    through its server when that runs, against the key that the directory names unless --vkey is
+    given. A run that was interrupted is gone on with, from a file
     beside the state file; the report then says which entries were compared in this run, and --fresh
     compares all of them.
     """
-    audit = _Audit(open_heads(state_path), fresh=fresh)
+    audit = _Audit(open_heads(state_path), make_retries(retry_for_s), fresh=fresh)
     if data_dir is not None:
         if log_name is None:
             raise click.UsageError("--data needs --log NAME")
-        report = asyncio.run(audit.of_data(Path(data_dir), log_name))
+        if _is_typed("url"):
+            raise click.UsageError("--url and --data exclude each other")
+        pinned = log_key if _is_typed("log_key") else None
+        report = asyncio.run(audit.of_data(Path(data_dir), log_name, pinned))
     else:
         if log_name is not None:
             raise click.UsageError("--log goes with --data DIR")
@@ -68,26 +77,33 @@ def command(  # noqa: PLR0913 - one for each option
     _print_report(report, as_json=as_json)
 
 
+def _is_typed(parameter: str) -> bool:
+    """Whether an option was given in this command, not by the environment, which is for --url."""
+    source = click.get_current_context().get_parameter_source(parameter)
+    return source is ParameterSource.COMMANDLINE
+
+
 class _Audit:
     """One run of the command: where its state is, and whether it may go on with another one."""
 
-    def __init__(self, heads: HeadFile, *, fresh: bool) -> None:
+    def __init__(self, heads: HeadFile, retries: Retries, *, fresh: bool) -> None:
         self._heads = heads
+        self._retries = retries
         self._fresh = fresh
 
     async def of_url(self, url: str, token: str | None, log_key: LogKey) -> AuditReport:
         """Audit over HTTP."""
-        async with open_fetcher(url, token) as fetcher:
+        async with open_fetcher(url, token, self._retries) as fetcher:
             return await self._run(fetcher, log_key)
 
-    async def of_data(self, data_dir: Path, log_name: str) -> AuditReport:
-        """Audit a log of a data directory."""
+    async def of_data(self, data_dir: Path, log_name: str, pinned: LogKey | None) -> AuditReport:
+        """Audit a log of a data directory, by its own key unless one is pinned."""
         # Imported here: auditing over HTTP needs no database.
         from tlog.cli.data_dir import open_fetcher as open_local_fetcher  # noqa: PLC0415
         from tlog_proofs import parse_vkey  # noqa: PLC0415
 
-        async with open_local_fetcher(data_dir, log_name) as (fetcher, vkey):
-            return await self._run(fetcher, parse_vkey(vkey))
+        async with open_local_fetcher(data_dir, log_name, self._retries) as (fetcher, vkey):
+            return await self._run(fetcher, pinned or parse_vkey(vkey))
 
     async def _run(self, fetcher: Fetcher, log_key: LogKey) -> AuditReport:
         with Progress("auditing") as progress:

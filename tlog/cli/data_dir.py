@@ -20,7 +20,7 @@ from tlog.config import Config
 from tlog.control import LOG_NAME
 from tlog.errors import UsageError
 from tlog.local import LOCAL_URL, LocalClient
-from tlog_clients import HttpFetcher
+from tlog_clients import HttpFetcher, Retries
 
 Answer = TypeVar("Answer")
 
@@ -76,7 +76,9 @@ def _shown(value: object) -> object:
 
 
 @asynccontextmanager
-async def open_fetcher(data_dir: Path, log_name: str) -> AsyncIterator[tuple[HttpFetcher, str]]:
+async def open_fetcher(
+    data_dir: Path, log_name: str, retries: Retries
+) -> AsyncIterator[tuple[HttpFetcher, str]]:
     """A client of one log of a data directory, and the log's vkey as the directory has it.
 
     Raises:
@@ -89,7 +91,7 @@ async def open_fetcher(data_dir: Path, log_name: str) -> AsyncIterator[tuple[Htt
     async with local_client(Config(data_dir=data_dir)) as client:
         facts = await client.request("GET", f"/admin/logs/{log_name}")
         url = f"{LOCAL_URL}/logs/{log_name}"
-        async with HttpFetcher(url, connector=client.connector()) as fetcher:
+        async with HttpFetcher(url, connector=client.connector(), retries=retries) as fetcher:
             yield fetcher, str(facts["vkey"])
 
 

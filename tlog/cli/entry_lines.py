@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tlog.cli.output import STDIO
+from tlog.cli.output import STDIO, open_stdin
 from tlog_clients import (
     MAX_BATCH_BODY_BYTES,
     MAX_BATCH_ENTRIES,
@@ -19,7 +17,6 @@ from tlog_proofs import MAX_ENTRY_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import BinaryIO
 
 
 @dataclass(slots=True)
@@ -72,7 +69,7 @@ def read_batches(files: Sequence[str], id_of: Callable[[int], str]) -> Iterator[
     batch = LineBatch()
     lines = 0
     for file in files:
-        with _open(file) as stream:
+        with open_stdin() if file == STDIO else Path(file).open("rb") as stream:
             number = 0
             # One byte more than the longest entry and its LF: enough to see that a line is longer.
             while line := stream.readline(MAX_ENTRY_BYTES + 2):
@@ -94,12 +91,3 @@ def read_batches(files: Sequence[str], id_of: Callable[[int], str]) -> Iterator[
                     batch = LineBatch()
                 batch.add(entry, entry_id, place)
     yield batch
-
-
-@contextmanager
-def _open(file: str) -> Iterator[BinaryIO]:
-    if file == STDIO:
-        yield sys.stdin.buffer
-    else:
-        with Path(file).open("rb") as stream:
-            yield stream

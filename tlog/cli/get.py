@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from tlog.cli.options import (
+    make_retries,
     open_fetcher,
     open_heads,
+    retry_for_option,
     state_option,
     token_option,
     url_option,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 @url_option()
 @vkey_option()
 @token_option
+@retry_for_option
 @state_option
 @click.option(
     "-o", "--output", default=STDIO, type=click.Path(), help="Write to this file.  [default: -]"
@@ -38,11 +41,19 @@ def command(
     url: str,
     log_key: LogKey,
     token: str | None,
+    retry_for_s: float,
     state_path: str | None,
     output: str,
 ) -> None:
     """Print the bytes of entry INDEX, exactly as they stand in the signed tree."""
-    entry = asyncio.run(_get(open_fetcher(url, token), log_key, open_heads(state_path), index))
+    entry = asyncio.run(
+        _get(
+            open_fetcher(url, token, make_retries(retry_for_s)),
+            log_key,
+            open_heads(state_path),
+            index,
+        )
+    )
     write_file(output, entry)
 
 

@@ -9,8 +9,10 @@ import click
 
 from tlog.cli.options import (
     json_option,
+    make_retries,
     open_fetcher,
     open_heads,
+    retry_for_option,
     state_option,
     token_option,
     url_option,
@@ -28,13 +30,24 @@ if TYPE_CHECKING:
 @url_option()
 @vkey_option()
 @token_option
+@retry_for_option
 @state_option
 @json_option
 def command(
-    *, url: str, log_key: LogKey, token: str | None, state_path: str | None, as_json: bool
+    *,
+    url: str,
+    log_key: LogKey,
+    token: str | None,
+    retry_for_s: float,
+    state_path: str | None,
+    as_json: bool,
 ) -> None:
     """Print the log's newest signed head, verified and consistent with all heads seen before."""
-    trusted = asyncio.run(_check_head(open_fetcher(url, token), log_key, open_heads(state_path)))
+    trusted = asyncio.run(
+        _check_head(
+            open_fetcher(url, token, make_retries(retry_for_s)), log_key, open_heads(state_path)
+        )
+    )
     if trusted.step is Step.BACKWARD:
         warn("the log answered with an older head; shown is the newest one seen")
     head = trusted.signed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,6 +13,8 @@ from tlog_clients import (
     DEFAULT_RETRY_FOR_S,
     HeadFile,
     HttpFetcher,
+    Retries,
+    RetryPolicy,
     default_state_path,
     is_private_transport,
     is_tlog_url,
@@ -22,7 +25,7 @@ from tlog_proofs import MalformedError, parse_vkey
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tlog_clients import LogKey
+    from tlog_clients import FetchError, LogKey
 
 _MAX_RETRY_FOR_S = 3600
 _Command = TypeVar("_Command", bound="Callable[..., object]")
@@ -48,6 +51,12 @@ def _read_vkey(ctx: click.Context, param: click.Parameter, value: str | None) ->
     except MalformedError as error:
         sentence = f"expected NAME+ID+KEY as the log prints it ({error})"
         raise click.BadParameter(sentence, ctx, param) from None
+
+
+def _read_seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    if math.isnan(value):  # which is in every range
+        raise click.BadParameter("expected a number of seconds", ctx, param)
+    return value
 
 
 def url_option(*, appends: bool = False, required: bool = True) -> Callable[[_Command], _Command]:
@@ -94,14 +103,24 @@ retry_for_option = click.option(
     "retry_for_s",
     metavar="SECONDS",
     type=click.FloatRange(0, _MAX_RETRY_FOR_S),
+    callback=_read_seconds,
     default=DEFAULT_RETRY_FOR_S,
     show_default=True,
-    help="How long to send again what may have been lost or was put off; 0 is never.",
+    help="How long to try again what was lost or put off; 0 is never.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def open_fetcher(url: str, token: str | None) -> HttpFetcher:
+def make_retries(retry_for_s: float = DEFAULT_RETRY_FOR_S) -> Retries:
+    """Say how requests are tried again, each time with a line on stderr."""
+    return Retries(RetryPolicy(retry_for_s), on_retry=_say_retry)
+
+
+def _say_retry(error: FetchError, pause_s: float) -> None:
+    warn(f"{error}; trying again in {pause_s:.1f} s")
+
+
+def open_fetcher(url: str, token: str | None, retries: Retries) -> HttpFetcher:
     """Make the HTTP client of a log, and warn where the token could be read on its way.
 
     Raises:
@@ -110,11 +129,18 @@ def open_fetcher(url: str, token: str | None) -> HttpFetcher:
     if token is not None and not is_private_transport(url):
         warn("the token travels unencrypted: use https")
     try:
-        return HttpFetcher(url, token=token)
+        return HttpFetcher(url, token=token, retries=retries)
     except MalformedError as error:
         raise click.UsageError(str(error)) from None
 
 
 def open_heads(state_path: str | None) -> HeadFile:
-    """Name the state file: --state, or the default one."""
-    return HeadFile(state_path or default_state_path(os.environ))
+    """Name the state file: --state, or the default one.
+
+    Raises:
+        click.UsageError: there is no home directory for the default one.
+    """
+    try:
+        return HeadFile(state_path or default_state_path(os.environ))
+    except RuntimeError:
+        raise click.UsageError("no home directory is known: expected --state FILE") from None

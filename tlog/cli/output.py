@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import io
 import json
 import sys
+import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar
 
 import click
 from rich.console import Console
@@ -16,11 +21,12 @@ from rich.progress import Progress as RichProgress
 from tlog_clients import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
 STDIO = "-"
 _PROGRESS_INTERVAL_S = 5.0
+Value = TypeVar("Value")
 
 
 def read_file(path: str, max_bytes: int) -> bytes:
@@ -29,10 +35,41 @@ def read_file(path: str, max_bytes: int) -> bytes:
     Raises:
         OSError: it cannot be read.
     """
-    if path == STDIO:
-        return sys.stdin.buffer.read(max_bytes + 1)
-    with Path(path).open("rb") as file:
+    with open_stdin() if path == STDIO else Path(path).open("rb") as file:
         return file.read(max_bytes + 1)
+
+
+def open_stdin() -> BinaryIO:
+    """Open a stream of its own on stdin: closing it, or a thread that waits in it, does no harm.
+
+    Raises:
+        OSError: there is no stdin.
+    """
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "stdin is closed")
+    try:
+        descriptor = sys.stdin.fileno()
+    except io.UnsupportedOperation:  # no file, but what a program that calls the command put there
+        return sys.stdin.buffer
+    return open(descriptor, "rb", closefd=False)
+
+
+async def run_in_thread(function: Callable[[], Value]) -> Value:
+    """Return what a function gives that may wait for ever, as for somebody to type.
+
+    When that is cancelled the thread is left behind; one of asyncio.to_thread would be waited for.
+    """
+    future: Future[Value] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(function())
+        except Exception as error:  # noqa: BLE001 - raised where it is awaited
+            future.set_exception(error)
+
+    future.set_running_or_notify_cancel()
+    threading.Thread(target=run, name="input", daemon=True).start()
+    return await asyncio.wrap_future(future)
 
 
 def write_file(path: str, data: bytes) -> None:

@@ -9,8 +9,10 @@ import click
 
 from tlog.cli.options import (
     json_option,
+    make_retries,
     open_fetcher,
     open_heads,
+    retry_for_option,
     state_option,
     token_option,
     url_option,
@@ -30,17 +32,19 @@ if TYPE_CHECKING:
 @url_option()
 @vkey_option()
 @token_option
+@retry_for_option
 @state_option
 @click.option(
     "-o", "--output", required=True, type=click.Path(), help="Write to this file, - for stdout."
 )
 @json_option
-def command(
+def command(  # noqa: PLR0913 - one for each option
     *,
     index: int,
     url: str,
     log_key: LogKey,
     token: str | None,
+    retry_for_s: float,
     state_path: str | None,
     output: str,
     as_json: bool,
@@ -51,7 +55,14 @@ def command(
     """
     if as_json and output == STDIO:
         raise click.UsageError("--json and -o - would both write to stdout")
-    proof = asyncio.run(_prove(open_fetcher(url, token), log_key, open_heads(state_path), index))
+    proof = asyncio.run(
+        _prove(
+            open_fetcher(url, token, make_retries(retry_for_s)),
+            log_key,
+            open_heads(state_path),
+            index,
+        )
+    )
     write_file(output, format_tlog_proof(proof))
     if output == STDIO:
         return
