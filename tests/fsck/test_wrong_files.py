@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.fsck.stored_log import NAME, ORIGIN, damage_of
-from tests.server.doubles import START_S
 from tlog.publisher import sign_head
 from tlog.signer import read_key, write_key
-from tlog.sqlite import row_digest
+from tlog.sqlite import Column, row_digest
 from tlog_proofs import Ed25519Signer
 
 
@@ -83,16 +82,54 @@ def _sql(file: str, statement: str) -> Callable[[Path], None]:
     return plant
 
 
+def _row(file: str, table: str, **changes: Column) -> Callable[[Path], None]:
+    """The first row of a table with other columns and the digest that fits them."""
+
+    def plant(data_dir: Path) -> None:
+        with sqlite3.connect(data_dir / file) as rows:
+            rows.row_factory = sqlite3.Row
+            first = f"SELECT * FROM {table} ORDER BY 1"  # noqa: S608 - our own names
+            row = dict(rows.execute(first).fetchone()) | changes
+            columns = [value for name, value in row.items() if name != "digest"]
+            marks = ", ".join("?" * len(row))
+            values = [*columns, row_digest(table, columns)]
+            put = f"REPLACE INTO {table} VALUES ({marks})"  # noqa: S608 - our own names
+            rows.execute(put, values)
+        rows.close()
+
+    return plant
+
+
 def _note_of_another_tree(data_dir: Path) -> None:
     """A row with the right digest and signature, of a tree that never was."""
-    signer = read_key(data_dir / "logs" / NAME / "key")
-    columns = [4, bytes(32), START_S * 1000, sign_head(signer, 4, bytes(32)), None]
-    with sqlite3.connect(data_dir / CHECKPOINTS) as rows:
-        rows.execute(
-            "REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)",
-            [*columns, row_digest("checkpoints", columns)],  # type: ignore[arg-type]
-        )
+    note = sign_head(read_key(data_dir / "logs" / NAME / "key"), 1, bytes(32))
+    _row(CHECKPOINTS, "checkpoints", root=bytes(32), note=note)(data_dir)
+
+
+def _note_of_another_size(data_dir: Path) -> None:
+    """A row whose columns say another size than its note."""
+    note = sign_head(read_key(data_dir / "logs" / NAME / "key"), 3, bytes(32))
+    _row(CHECKPOINTS, "checkpoints", note=note)(data_dir)
+
+
+def _key_that_is_not_in_the_genesis(data_dir: Path) -> None:
+    """Key, control.db and head agree with each other, and not with entry 0."""
+    _other_key(data_dir)
+    signer = Ed25519Signer(ORIGIN, bytes(32))
+    _row("control.db", "logs", vkey=signer.verifier.vkey)(data_dir)
+    _head(data_dir).write_bytes(sign_head(signer, 605, bytes(32)))
+
+
+def _row_that_no_index_reaches(data_dir: Path) -> None:
+    """The row is whole, and a search by its origin does not find it: no digest shows that."""
+    with sqlite3.connect(data_dir / "control.db") as rows:
+        (size,) = rows.execute("PRAGMA page_size").fetchone()
+        query = "SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_autoindex_logs_2'"
+        (page,) = rows.execute(query).fetchone()
     rows.close()
+    with (data_dir / "control.db").open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(bytes([10, 0, 0, 0, 0, *size.to_bytes(2, "big"), 0]))  # a leaf without cells
 
 
 CHECKPOINTS = f"logs/{NAME}/checkpoints.db"
@@ -111,6 +148,13 @@ STATES: list[tuple[str, Callable[[Path], None], str, str]] = [
      "checkpoints.db", "digest"),
     ("no checkpoint", _sql(CHECKPOINTS, "DELETE FROM checkpoints"), "checkpoints.db", "empty"),
     ("a checkpoint of another tree", _note_of_another_tree, "checkpoints.db", "the entries have"),
+    ("a checkpoint of another size", _note_of_another_size, "checkpoints.db", "its note is of"),
+    ("a key that is not in the genesis", _key_that_is_not_in_the_genesis, "log/", "log's key"),
+    ("a log of another origin", _row("control.db", "logs", origin="log.example/else"),
+     "control.db", "cannot be"),
+    ("a token of no log", _row("control.db", "tokens", logs="nowhere"), "control.db", "exist"),
+    ("a short token hash", _row("control.db", "tokens", token_hash=b"x"), "control.db", "32 bytes"),
+    ("a row that no index reaches", _row_that_no_index_reaches, "control.db", "SQLite says"),
     ("a changed log row", _sql("control.db", "UPDATE logs SET public = 1"), "control.db", "digest"),
     ("a changed token", _sql("control.db", "UPDATE tokens SET expires = 9e9"), "control.db",
      "digest"),

@@ -94,6 +94,8 @@ FAULTS = [
           "commit record", RECORD, 600, "expected a batch of entries (4, 601), got (5, 601)"),
     Fault("a time that goes back", "log", {RECORD: b"t=1"}, (), "commit record", RECORD, 600,
           "its t is 1"),
+    Fault("a first batch of another time than the genesis", "log",
+          {log_key(0, COMMIT_RECORD): b"t=1"}, (), "leaf", _leaf(0), 0, "says created"),
     Fault("a time beyond all months", "log", {RECORD: b"t=1000000000000"}, (), "commit record",
           RECORD, 600, "year 10000"),
     Fault("a key week of another time", "log", {RECORD: b"week=7"}, (), "commit record", RECORD,
