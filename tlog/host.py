@@ -112,6 +112,10 @@ class Host:
             and all(log.state == "ready" for log in self._logs.values())
         )
 
+    async def is_accepting(self) -> bool:
+        """See accepting."""
+        return self.accepting
+
     @property
     def stopping(self) -> bool:
         """Shut-down has begun."""

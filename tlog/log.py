@@ -137,7 +137,15 @@ class Log:
             self._spawn(self._publisher.run())
             self._spawn(self._sequencer.run())
 
-    def check_accepting(self) -> None:
+    async def read_facts(self) -> LogFacts:
+        """The log as it stands."""
+        return self.facts
+
+    async def read_published(self) -> Published:
+        """The checkpoint that is served; UnreadableError when none can be read."""
+        return self.published
+
+    async def check_accepting(self) -> None:
         """Raise the SubmissionError that an append of raw entries would get now, if any."""
         sequencer, _ = self._open_parts()
         sequencer.check_accepting()

@@ -135,7 +135,13 @@ class FakeLog:
             reason=self.reason,
         )
 
-    def check_accepting(self) -> None:
+    async def read_facts(self) -> LogFacts:
+        return self.facts
+
+    async def read_published(self) -> Published:
+        return self.published
+
+    async def check_accepting(self) -> None:
         if self.refusal is not None:
             raise self.refusal
 
@@ -227,6 +233,9 @@ class FakeHost:
             "events": FakeLog("events", public=False, kind="event/1"),
         }
         self.tokens = TokenTable([], self.clock)
+
+    async def is_accepting(self) -> bool:
+        return self.accepting
 
     def as_host(self) -> Host:
         return cast("Host", self)

@@ -9,9 +9,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
+from tlog.api.backend import Backend, LogBackend
 from tlog.api.errors import ForbiddenError, NoSuchResourceError, UnauthorisedError
-from tlog.host import Host
-from tlog.log import Log
 from tlog.tokens import Scope, TokenRow
 
 
@@ -35,15 +34,15 @@ class Caller(NamedTuple):
     local: bool = False
     token: TokenRow | None = None
 
-    def sees(self, log: Log) -> bool:
+    def sees(self, log: LogBackend) -> bool:
         """Whether the caller may know that the log exists."""
         return log.row.public or self.is_known_to(log)
 
-    def is_known_to(self, log: Log) -> bool:
+    def is_known_to(self, log: LogBackend) -> bool:
         """Whether the caller has any scope on the log."""
         return self.local or (self.token is not None and log.row.name in self.token.logs)
 
-    def has(self, scope: Scope, log: Log) -> bool:
+    def has(self, scope: Scope, log: LogBackend) -> bool:
         """Whether the caller has that scope on the log."""
         if self.local:
             return True
@@ -51,9 +50,10 @@ class Caller(NamedTuple):
 
 
 ANYONE = Caller()
+OPERATOR = Caller(local=True)
 
 
-def identify(host: Host, authorization: str | None) -> Caller:
+def identify(host: Backend, authorization: str | None) -> Caller:
     """The caller behind an Authorization header; an invalid token is nobody."""
     scheme, _, text = (authorization or "").partition(" ")
     if scheme.lower() != "bearer":
@@ -62,8 +62,8 @@ def identify(host: Host, authorization: str | None) -> Caller:
 
 
 def authorise(
-    access: Access, host: Host, caller: Caller, log_name: str | None, *, token_given: bool
-) -> Log | None:
+    access: Access, host: Backend, caller: Caller, log_name: str | None, *, token_given: bool
+) -> LogBackend | None:
     """Apply a route's rule; the log that log_name names, where the route has one.
 
     Args:
@@ -84,7 +84,7 @@ def authorise(
     return _authorise_log(access, host.logs.get(log_name), caller)
 
 
-def _authorise_log(access: Access, log: Log | None, caller: Caller) -> Log:
+def _authorise_log(access: Access, log: LogBackend | None, caller: Caller) -> LogBackend:
     if log is not None and log.row.public and access in (Access.READ, Access.KNOWN):
         return log
     if not caller.local and caller.token is None:

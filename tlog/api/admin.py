@@ -10,7 +10,7 @@ from aiohttp import web
 from tlog.api.bodies import content_type, read_body
 from tlog.api.errors import MalformedRequestError, UnsupportedMediaTypeError
 from tlog.api.parameters import query
-from tlog.api.requests import Request, config_of, host_of, log_of
+from tlog.api.requests import Request, config_of, log_of, operated_by
 from tlog.api.responses import JSON, json_response
 from tlog.creation import NewLog
 from tlog.tokens import DEFAULT_LIFETIME_S, MAX_LIFETIME_S, Scope, TokenRow
@@ -40,14 +40,14 @@ class TokenCreation(msgspec.Struct, forbid_unknown_fields=True):
 async def list_logs(request: Request) -> web.Response:
     """Every log."""
     query(request)
-    logs = [log.facts.as_json() for log in host_of(request).logs.values()]
+    logs = [log.facts.as_json() for log in operated_by(request).logs.values()]
     return json_response({"logs": logs})
 
 
 async def show_log(request: Request) -> web.Response:
     """One log."""
     query(request)
-    return json_response(log_of(request).facts.as_json())
+    return json_response((await log_of(request).read_facts()).as_json())
 
 
 async def create_log(request: Request) -> web.Response:
@@ -55,7 +55,7 @@ async def create_log(request: Request) -> web.Response:
     query(request)
     body = await _read_json(request, LogCreation)
     new = NewLog(body.name, body.origin, body.kind, body.public)
-    facts = await host_of(request).create_log(new)
+    facts = await operated_by(request).create_log(new)
     return json_response(facts.as_json(), status=201)
 
 
@@ -63,15 +63,15 @@ async def confirm_clock(request: Request) -> web.Response:
     """The operator vouches for the clock."""
     query(request)
     log = log_of(request)
-    await host_of(request).confirm_clock(log.row.name)
-    return json_response(log.facts.as_json())
+    await operated_by(request).confirm_clock(log.row.name)
+    return json_response((await log.read_facts()).as_json())
 
 
 async def list_tokens(request: Request) -> web.Response:
     """Every token, without what could be used to guess it."""
     query(request)
     return json_response(
-        {"tokens": [_members(row) for row in host_of(request).tokens.rows.values()]}
+        {"tokens": [_members(row) for row in operated_by(request).tokens.rows.values()]}
     )
 
 
@@ -79,7 +79,7 @@ async def create_token(request: Request) -> web.Response:
     """Create a token; this answer is the only place where it is ever shown."""
     query(request)
     body = await _read_json(request, TokenCreation)
-    token = await host_of(request).create_token(body.logs, body.scopes, body.expires_in_s)
+    token = await operated_by(request).create_token(body.logs, body.scopes, body.expires_in_s)
     return json_response({"token": token}, status=201)
 
 
@@ -87,7 +87,7 @@ async def revoke_token(request: Request) -> web.Response:
     """Revoke a token, from this moment on."""
     query(request)
     token_id = request.path_values["id"]
-    await host_of(request).revoke_token(token_id)
+    await operated_by(request).revoke_token(token_id)
     return json_response({"id": token_id})
 
 

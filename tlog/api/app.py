@@ -13,7 +13,8 @@ from typing import cast
 import structlog
 from aiohttp import hdrs, web
 
-from tlog.api.access import Access, Caller, authorise, identify
+from tlog.api.access import OPERATOR, Access, authorise, identify
+from tlog.api.backend import Backend
 from tlog.api.errors import ExpectationError, RequestError
 from tlog.api.problems import problem_of, problem_response
 from tlog.api.requests import Request, Service
@@ -28,10 +29,13 @@ _LOGGER = structlog.get_logger("tlog.api")  # a proxy, dear to go through at eve
 class App:
     """One application: its routes, and what all requests to it share."""
 
-    def __init__(self, host: Host, routes: Sequence[Route], *, local: bool) -> None:
-        """Serve routes; local: callers are the operator, their tokens are not looked at."""
+    def __init__(
+        self, backend: Backend, routes: Sequence[Route], operator: Host | None = None
+    ) -> None:
+        """Serve routes; operator: the host whose operator all callers are, whatever they send."""
         self.routes = tuple(routes)
-        self.service = Service(host, local, ResponseBudget(host.config.response_bytes))
+        budget = ResponseBudget(backend.config.response_bytes)
+        self.service = Service(backend, operator, budget)
         self._router = Router(routes)
         self._logger = _LOGGER.bind()
 
@@ -63,10 +67,12 @@ class App:
     async def _handle(self, request: Request) -> web.StreamResponse:
         """Apply the rule of the route, and go; paths and methods without a route end here."""
         _check_expectation(request)
-        host = self.service.host
+        backend = self.service.backend
         authorization = request.headers.get(hdrs.AUTHORIZATION)
-        local = self.service.local
-        request.caller = Caller(local=True) if local else identify(host, authorization)
+        if self.service.operator is not None:
+            request.caller = OPERATOR
+        else:
+            request.caller = identify(backend, authorization)
         path = request.rel_url.raw_path
         try:
             route, values = self._router.find(request.method, path)
@@ -74,7 +80,7 @@ class App:
             # It tells no more to somebody who may not know the log than a route would.
             authorise(
                 Access.KNOWN,
-                host,
+                backend,
                 request.caller,
                 _log_in_path(path),
                 token_given=authorization is not None,
@@ -84,7 +90,7 @@ class App:
         request.path_values = values
         request.log = authorise(
             route.access,
-            host,
+            backend,
             request.caller,
             values.get("name"),
             token_given=authorization is not None,
@@ -92,14 +98,14 @@ class App:
         return await route.handler(request)
 
 
-def make_public_app(host: Host) -> App:
+def make_public_app(backend: Backend) -> App:
     """What TCP listeners serve: tokens are looked at, nothing administrative is there."""
-    return App(host, PUBLIC_ROUTES, local=False)
+    return App(backend, PUBLIC_ROUTES)
 
 
 def make_local_app(host: Host) -> App:
     """What the unix socket serves: whoever can open it is the operator."""
-    return App(host, LOCAL_ROUTES, local=True)
+    return App(host, LOCAL_ROUTES, operator=host)
 
 
 def _check_expectation(request: Request) -> None:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from aiohttp import web
 
+from tlog.api.backend import LogBackend
 from tlog.api.bodies import arrived_body, body_chunks, content_type, join
 from tlog.api.entry_ids import header_id, id_of, refuse_header_id
 from tlog.api.errors import UnsupportedMediaTypeError
@@ -24,7 +25,6 @@ from tlog.checkpoints import Published
 from tlog.errors import NoPolicyError, ServerError, WrongKindError
 from tlog.idempotency import Placed
 from tlog.ids import EntryId
-from tlog.log import Log
 from tlog_proofs import KIND_OPAQUE, MAX_ENTRY_BYTES, encode_base64
 
 NDJSON = "application/x-ndjson"
@@ -60,7 +60,7 @@ async def entries(request: Request) -> web.Response:
     raise UnsupportedMediaTypeError(message)
 
 
-def _log_to_append_to(request: Request) -> Log:
+def _log_to_append_to(request: Request) -> LogBackend:
     """The log, if it takes raw entries from such a request at all."""
     log = log_of(request)
     if log.row.kind != KIND_OPAQUE:
@@ -69,11 +69,11 @@ def _log_to_append_to(request: Request) -> Log:
     return log
 
 
-async def _read_entry(request: Request, log: Log, *, gzip: bool = True) -> bytes:
+async def _read_entry(request: Request, log: LogBackend, *, gzip: bool = True) -> bytes:
     arrived = arrived_body(request, MAX_ENTRY_BYTES)
     if arrived is not None:
         return arrived
-    log.check_accepting()
+    await log.check_accepting()
     timeout_s = config_of(request).body_timeout_s
     # What is reserved is given back before the append takes its own, in the same turn of the loop.
     with log.reserve() as reservation:
@@ -81,8 +81,8 @@ async def _read_entry(request: Request, log: Log, *, gzip: bool = True) -> bytes
         return await join(_counted(chunks, reservation))
 
 
-async def _read_batch(request: Request, log: Log) -> Batch:
-    log.check_accepting()
+async def _read_batch(request: Request, log: LogBackend) -> Batch:
+    await log.check_accepting()
     config = config_of(request)
     with log.reserve() as reservation:
         chunks = body_chunks(request, config.batch_bytes, config.body_timeout_s)
@@ -96,7 +96,7 @@ async def _counted(chunks: AsyncIterator[bytes], reservation: Reservation) -> As
 
 
 async def _append_one(
-    log: Log, entry: bytes, entry_id: EntryId | None, wait: WaitFor | None
+    log: LogBackend, entry: bytes, entry_id: EntryId | None, wait: WaitFor | None
 ) -> web.Response:
     placed = await log.append([entry], [entry_id])
     members = _place(placed, 0)
@@ -110,7 +110,7 @@ async def _append_one(
 
 
 async def _append_batch(
-    log: Log, batch: Sequence[bytes], ids: Sequence[EntryId | None], wait: WaitFor | None
+    log: LogBackend, batch: Sequence[bytes], ids: Sequence[EntryId | None], wait: WaitFor | None
 ) -> web.Response:
     placed = await log.append(batch, ids)
     places = [_place(placed, number) for number in range(len(batch))]
@@ -130,12 +130,12 @@ def _status(placed: Placed) -> int:
     return 200 if placed.first_new is None else 201
 
 
-async def _published(log: Log, placed: Placed, wait: WaitFor) -> Published | None:
+async def _published(log: LogBackend, placed: Placed, wait: WaitFor) -> Published | None:
     """The checkpoint that covers what was appended, or None: not known in time."""
     return await log.wait_published(placed.size, wait.timeout_s)
 
 
-async def _proof(log: Log, index: int, published: Published) -> str | None:
+async def _proof(log: LogBackend, index: int, published: Published) -> str | None:
     """The tlog-proof of an entry that stands; None when it cannot be made now."""
     try:
         _, proof = await log.inclusion(index, published.size)
@@ -151,5 +151,5 @@ def _place(placed: Placed, number: int) -> dict[str, object]:
     }
 
 
-def _answer(log: Log, members: dict[str, object], status: int) -> web.Response:
+def _answer(log: LogBackend, members: dict[str, object], status: int) -> web.Response:
     return json_response(members, cache=caching(log, NO_STORE), status=status)

@@ -37,7 +37,7 @@ async def inclusion_published(request: Request) -> web.Response:
     log = log_of(request)
     chosen = choose_type(request.headers.get(hdrs.ACCEPT), (JSON, TEXT))
     index = path_number(request, "index")
-    published = log.published
+    published = await log.read_published()
     if index >= published.size:
         message = f"entry {index} is beyond the published size {published.size}"
         raise NotPublishedError(message)

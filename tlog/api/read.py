@@ -7,10 +7,11 @@ import gzip
 
 from aiohttp import hdrs, web
 
+from tlog.api.backend import LogBackend
 from tlog.api.large_response import LargeResponse
 from tlog.api.negotiation import accepts_gzip
 from tlog.api.parameters import path_number, path_tile, query
-from tlog.api.requests import Request, address_of, host_of, log_of
+from tlog.api.requests import Request, address_of, backend_of, log_of
 from tlog.api.responses import (
     BYTES,
     IMMUTABLE,
@@ -21,7 +22,6 @@ from tlog.api.responses import (
     json_response,
     text_response,
 )
-from tlog.log import Log
 from tlog_proofs import MAX_ENTRY_BYTES, EntryBundle
 
 GZIP_LEVEL = 1
@@ -35,8 +35,8 @@ async def logs(request: Request) -> web.Response:
     """The logs that the caller sees; why one is read-only may name paths: not for anybody."""
     query(request)
     caller = request.caller
-    seen = [log for log in host_of(request).logs.values() if caller.sees(log)]
-    rows = [log.facts.as_json() for log in seen]
+    seen = [log for log in backend_of(request).logs.values() if caller.sees(log)]
+    rows = [(await log.read_facts()).as_json() for log in seen]
     if not caller.local and caller.token is None:
         for row in rows:
             del row["reason"]
@@ -47,7 +47,8 @@ async def checkpoint(request: Request) -> web.Response:
     """The published checkpoint, byte for byte."""
     query(request)
     log = log_of(request)
-    return text_response(log.published.note, cache=caching(log, NO_STORE))
+    published = await log.read_published()
+    return text_response(published.note, cache=caching(log, NO_STORE))
 
 
 async def checkpoint_at(request: Request) -> web.Response:
@@ -77,7 +78,7 @@ async def entry(request: Request) -> web.Response:
     return bytes_response(body, cache=caching(log, IMMUTABLE))
 
 
-async def _bundle_response(request: Request, log: Log, bundle: EntryBundle) -> web.Response:
+async def _bundle_response(request: Request, log: LogBackend, bundle: EntryBundle) -> web.Response:
     headers = headers_of(BYTES, caching(log, IMMUTABLE))
     headers[hdrs.VARY] = hdrs.ACCEPT_ENCODING
     # How large it is shows only when it is read: until then it counts as large as it can be.

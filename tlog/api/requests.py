@@ -14,11 +14,11 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 
 from tlog.api.access import ANYONE
+from tlog.api.backend import Backend, LogBackend
 from tlog.api.connection_table import peer_address
 from tlog.api.response_budget import ResponseBudget
 from tlog.config import Config
 from tlog.host import Host
-from tlog.log import Log
 
 if TYPE_CHECKING:
     from tlog.api.connection import Connection
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 class Service:
     """What all requests to one application share.
 
-    local: whether it is the unix socket's, where all are the operator.
+    operator: the host, where every caller is its operator, as at the unix socket; None elsewhere.
     """
 
-    host: Host
-    local: bool
+    backend: Backend
+    operator: Host | None
     response_budget: ResponseBudget
     _started: str = field(default_factory=lambda: secrets.token_hex(4))
     _numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -66,10 +66,10 @@ class Request(web.BaseRequest):
         self.path_values: Mapping[str, str] = {}
         self.caller = ANYONE
         # The log that the path names, once the caller may do what the route does.
-        self.log: Log | None = None
+        self.log: LogBackend | None = None
 
 
-def log_of(request: Request) -> Log:
+def log_of(request: Request) -> LogBackend:
     """The log that the path names; access has been checked."""
     log = request.log
     if log is None:
@@ -84,11 +84,20 @@ def address_of(request: Request) -> str:
     return "" if transport is None else peer_address(transport.get_extra_info("peername"))
 
 
-def host_of(request: Request) -> Host:
-    """The host behind this application."""
-    return request.service.host
+def backend_of(request: Request) -> Backend:
+    """The logs behind this application."""
+    return request.service.backend
+
+
+def operated_by(request: Request) -> Host:
+    """The host, for its operator; access has been checked."""
+    host = request.service.operator
+    if host is None:
+        message = "this application is not the operator's"
+        raise AssertionError(message)
+    return host
 
 
 def config_of(request: Request) -> Config:
     """The server's bounds."""
-    return request.service.host.config
+    return request.service.backend.config

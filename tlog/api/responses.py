@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import hdrs, web
 
-from tlog.log import Log
+from tlog.api.backend import LogBackend
 
 JSON = "application/json"
 BYTES = "application/octet-stream"
@@ -15,7 +15,7 @@ NO_STORE = "no-store"
 SERVER = "tlog"
 
 
-def caching(log: Log, directive: str) -> str:
+def caching(log: LogBackend, directive: str) -> str:
     """Cache-Control of an answer about a log: what is private stays out of shared caches."""
     if not log.row.public:
         return f"private, {directive}"
