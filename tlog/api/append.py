@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
+import msgspec
 from aiohttp import web
 
 from tlog.api.backend import LogBackend
@@ -29,6 +30,13 @@ from tlog_proofs import KIND_OPAQUE, MAX_ENTRY_BYTES, encode_base64
 
 NDJSON = "application/x-ndjson"
 COMMITTED = "committed"
+
+
+class _Place(msgspec.Struct, gc=False):
+    """Where an entry of a batch stands; as JSON its hash is standard base64."""
+
+    index: int
+    leaf_hash: bytes
 
 
 async def add(request: Request) -> web.Response:
@@ -113,7 +121,7 @@ async def _append_batch(
     log: LogBackend, batch: Sequence[bytes], ids: Sequence[EntryId | None], wait: WaitFor | None
 ) -> web.Response:
     placed = await log.append(batch, ids)
-    places = [_place(placed, number) for number in range(len(batch))]
+    places = list(map(_Place, placed.indexes, placed.leaf_hashes))
     published = None if wait is None else await _published(log, placed, wait)
     if wait is not None and published is None:
         return _answer(log, {"entries": places, "state": COMMITTED}, 202)
