@@ -70,6 +70,23 @@ def test_the_steps_are_write_sync_rename_sync_directory(
     assert steps == ["sync .tmp", "rename", "sync directory"]
 
 
+def test_a_removal_is_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The head of a log that was never made must not come back: its origin would stay taken."""
+    heads = FileHeadStore(tmp_path)
+    heads.compare_and_set(ORIGIN, None, b"old")
+    synced: list[list[str]] = []
+    fsync = os.fsync
+
+    def noted_fsync(descriptor: int) -> None:
+        assert Path(f"/proc/self/fd/{descriptor}").readlink() == tmp_path
+        synced.append([path.name for path in tmp_path.iterdir()])
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    heads.remove(ORIGIN, b"old")
+    assert synced == [["lock"]]
+
+
 def _raise_to(directory: Path, rounds: int) -> int:
     """Count up the number in the head; how often this process won."""
     heads, won = FileHeadStore(directory), 0

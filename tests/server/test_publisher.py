@@ -70,6 +70,30 @@ async def test_a_wait_that_was_served_does_not_hurry_the_next_publication(tmp_pa
         assert log.publisher.published.size == 2
 
 
+async def test_who_begins_to_wait_for_more_during_a_publication_is_served_by_the_next(
+    tmp_path: Path,
+) -> None:
+    """At once: what was asked for in the meantime is not forgotten when the publication ends."""
+    async with running_log(tmp_path, config=slow(tmp_path)) as log:
+        gate = threading.Event()
+        add = log.checkpoints.add
+
+        def slow_add(published: Published) -> None:
+            assert gate.wait(20)
+            add(published)
+
+        log.checkpoints.add = slow_add  # type: ignore[method-assign]
+        await log.sequencer.append([b"first"])
+        await until(lambda: len(log.heads.writes) == 2)
+        await log.sequencer.append([b"second"])
+        waiter = asyncio.create_task(log.publisher.wait(3, 20))
+        await asyncio.sleep(0.01)
+        gate.set()
+        published = await waiter
+        assert published is not None
+        assert published.size == 3
+
+
 async def test_the_interval_publishes_without_anybody_asking(tmp_path: Path) -> None:
     """By default every commit is published within a moment."""
     async with running_log(tmp_path) as log:
