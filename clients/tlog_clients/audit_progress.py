@@ -10,6 +10,8 @@ from tlog_clients.errors import StateFileError
 from tlog_proofs import TILE_WIDTH
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from tlog_clients.audit_run import AuditRun
     from tlog_clients.head_store import LogKey
     from tlog_proofs import SignedCheckpoint
@@ -46,16 +48,20 @@ class ProgressStore(Protocol):
         """
         ...
 
-    def write(self, log_key: LogKey, progress: AuditProgress) -> None:
-        """Keep progress in place of what was kept.
+    def write(
+        self, log_key: LogKey, progress: AuditProgress, known: Collection[SignedCheckpoint]
+    ) -> None:
+        """Keep progress in place of what was kept, if that worked towards one of the known heads.
+
+        Perhaps nothing else knows another head, which another run left meanwhile.
 
         Raises:
-            StateFileError: it could not be kept.
+            StateFileError: it could not be kept, or another head is.
         """
         ...
 
-    def drop(self, log_key: LogKey) -> None:
-        """Keep nothing of the log any more.
+    def drop(self, log_key: LogKey, known: Collection[SignedCheckpoint]) -> None:
+        """Keep nothing of the log any more, unless it worked towards another head than these.
 
         Raises:
             StateFileError: what was kept cannot be removed.
@@ -71,6 +77,7 @@ class ProgressKeeper:
         self._log_key = log_key
         self._store = store
         self._silent_below = 0
+        self._known: set[SignedCheckpoint] = set()
         self.begun_s = begun_s
         self.warnings: list[str] = []
 
@@ -79,10 +86,13 @@ class ProgressKeeper:
         if self._store is None:
             return None
         try:
-            return await asyncio.to_thread(self._store.read, self._log_key)
+            progress = await asyncio.to_thread(self._store.read, self._log_key)
         except StateFileError as error:
             self.warnings.append(f"{error}: everything was compared again")
             return None
+        if progress is not None:
+            self._known.add(progress.head)
+        return progress
 
     def begin_again(
         self, before: AuditProgress | None, newest: SignedCheckpoint, *, asked: bool
@@ -113,11 +123,12 @@ class ProgressKeeper:
             or run.size < self._silent_below
         ):
             return
+        self._known.add(newest)
         progress = AuditProgress(
             newest, run.size, run.edge(), self.begun_s, run.kind, tuple(run.warnings)
         )
         try:
-            await asyncio.to_thread(self._store.write, self._log_key, progress)
+            await asyncio.to_thread(self._store.write, self._log_key, progress, self._known)
         except StateFileError as error:
             self.warnings.append(f"{error}: an interrupted audit begins again")
             self._store = None
@@ -127,6 +138,6 @@ class ProgressKeeper:
         if self._store is None:
             return
         try:
-            await asyncio.to_thread(self._store.drop, self._log_key)
+            await asyncio.to_thread(self._store.drop, self._log_key, self._known)
         except StateFileError as error:
             self.warnings.append(str(error))

@@ -15,7 +15,7 @@ import json
 from typing import TYPE_CHECKING, TypeGuard
 
 from tlog_clients.audit_progress import AuditProgress
-from tlog_clients.errors import MalformedAnswerError
+from tlog_clients.errors import MalformedAnswerError, StateFileError
 from tlog_clients.state_file import StateFile
 from tlog_clients.strict_json import JsonObject, parse_json_object, read_int, read_text
 from tlog_clients.tree_rebuild import TreeRebuild
@@ -30,9 +30,11 @@ from tlog_proofs import (
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Collection
     from pathlib import Path
 
     from tlog_clients.head_store import LogKey
+    from tlog_proofs import SignedCheckpoint
 
 MAX_PROGRESS_BYTES = 1024 * 1024
 _VERSION = 1
@@ -66,19 +68,31 @@ class ProgressFiles:
         except (TlogError, ValueError) as error:
             raise file.error(f"damaged: {error}") from error
 
-    def write(self, log_key: LogKey, progress: AuditProgress) -> None:
+    def write(
+        self, log_key: LogKey, progress: AuditProgress, known: Collection[SignedCheckpoint]
+    ) -> None:
         """Keep progress, as ProgressStore says."""
         file = self._file(log_key)
         with file.locked():
+            if self._is_of_another_run(log_key, known):
+                raise file.error("another audit of the log keeps its own there")
             # The checksum finds what a power cut made of it; waiting for the disk is not worth it.
             file.replace(_format(log_key, progress), durable=False)
 
-    def drop(self, log_key: LogKey) -> None:
+    def drop(self, log_key: LogKey, known: Collection[SignedCheckpoint]) -> None:
         """Remove the file, as ProgressStore says."""
         file = self._file(log_key)
         if file.path.exists():
             with file.locked():
-                file.path.unlink(missing_ok=True)
+                if not self._is_of_another_run(log_key, known):
+                    file.path.unlink(missing_ok=True)
+
+    def _is_of_another_run(self, log_key: LogKey, known: Collection[SignedCheckpoint]) -> bool:
+        try:
+            kept = self.read(log_key)
+        except StateFileError:
+            return False  # damaged: it tells nothing that could be lost
+        return kept is not None and kept.head not in known
 
     def _file(self, log_key: LogKey) -> StateFile:
         # The state file's own lock: a lock file for each progress file would stay behind.

@@ -183,7 +183,7 @@ async def test_fork_from_a_trusted_head(
         await interrupt(log, kept)
         with pytest.raises(ForkDetectedError):
             await resume(log, kept, heads=heads)
-        kept.drop(log.key)
+        kept.drop(log.key, {head(log, SIZE)})
     await interrupt(log, kept)
     heads = HeadFile(tmp_path / "good.json")
     heads.replace(log.key, None, head(log, 300))
@@ -263,6 +263,41 @@ async def test_head_is_not_forgotten(
         assert now.head == known
 
 
+async def test_two_runs_at_once(log: LogSimulator, kept: ProgressFiles) -> None:
+    """A run neither replaces nor removes what another one left meanwhile, if of another head."""
+    other = LogSimulator([b"forked", *log.entries[1:]])
+    left: list[bytes] = []
+
+    def leave(path: str, data: bytes | None) -> bytes | None:
+        if not left and path != "checkpoint":
+            kept.write(log.key, forged(other, HALF), ())
+            left.append(kept.path(log.key).read_bytes())
+        return data
+
+    log.answer = leave
+    report = await resume(log, kept)
+    assert any("another audit" in warning for warning in report.warnings)
+    assert kept.path(log.key).read_bytes() == left[0]
+    with pytest.raises(ForkDetectedError):
+        await resume(log, kept)
+
+
+async def test_run_that_ends_beside_another(log: LogSimulator, kept: ProgressFiles) -> None:
+    """A run too short to keep anything leaves what another one left."""
+    small = LogSimulator(log.entries[:200])
+
+    def leave(path: str, data: bytes | None) -> bytes | None:
+        if path == "checkpoint":
+            kept.write(log.key, forged(log, HALF), ())
+        return data
+
+    small.answer = leave
+    await resume(small, kept)
+    known = kept.read(log.key)
+    assert known is not None
+    assert known.head == head(log, SIZE)
+
+
 def forged(log: LogSimulator, size: int, salt: str = "other ") -> AuditProgress:
     """Progress of another tree, under the log's true head."""
     tree = TreeRebuild()
@@ -275,11 +310,11 @@ def forged(log: LogSimulator, size: int, salt: str = "other ") -> AuditProgress:
 @pytest.mark.parametrize("size", [256, HALF, 64 * 256])
 async def test_progress_of_another_tree(log: LogSimulator, kept: ProgressFiles, size: int) -> None:
     """Progress that is not of the signed tree is no finding against the log: all is compared."""
-    kept.write(log.key, forged(log, size))
+    kept.write(log.key, forged(log, size), ())
     report = await resume(log, kept)
     assert (report.entries, report.resumed_at) == (SIZE, None)
     assert any("compared again" in warning for warning in report.warnings)
-    kept.write(log.key, forged(log, size, salt=""))  # and with the true entries it is taken
+    kept.write(log.key, forged(log, size, salt=""), ())  # and with the true entries it is taken
     assert (await resume(log, kept)).resumed_at == size
 
 
@@ -336,7 +371,7 @@ async def test_malformed_file(
     log: LogSimulator, kept: ProgressFiles, change: Callable[[dict[str, object]], object]
 ) -> None:
     """A file with a true checksum over contents that no audit writes is refused."""
-    kept.write(log.key, forged(log, HALF))
+    kept.write(log.key, forged(log, HALF), ())
     path = kept.path(log.key)
 
     def write(value: dict[str, object]) -> None:
