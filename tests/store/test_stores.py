@@ -367,6 +367,23 @@ class TestLevelDBStore(StoreConformance):
         assert [store.read_body(index, NOVEMBER) for index in (4, 5)] == [b"four", b"five"]
         store.close()
 
+    def test_a_dropped_month_stays_dropped(self) -> None:
+        """Its new name is durable before anything of it is deleted."""
+        store, _ = self.filled()
+        bodies = self.directory / str(self.made) / "bodies"
+        synced: list[list[str]] = []
+
+        def sync(directory: Path) -> None:
+            synced.append(
+                [str(path.relative_to(directory)) for path in directory.glob("*/CURRENT")]
+            )
+
+        with patch("tlog.store.bodies.sync_directory", sync):
+            store.drop_month("2026-10")
+        assert synced == [["2026-10.dropped/CURRENT"]]
+        assert not any(bodies.iterdir())
+        store.close()
+
     def test_reading_many_months_at_once_never_stops_the_writer(self) -> None:
         """More months than are kept open, read by threads while bodies are committed."""
         store, edge = self.filled()
