@@ -7,7 +7,6 @@ at once meet here; a claim ends when its entry is durable and indexed, or was re
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import hmac
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor
@@ -42,11 +41,12 @@ class Placed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Claim:
-    """An id that is under way: the hash of its bytes, and the index it will have."""
+class _Request:
+    """A request under way: its entries, the first position of each id, where they will stand."""
 
-    digest: bytes
-    index: asyncio.Future[int]
+    entries: Sequence[bytes]
+    firsts: dict[EntryId, int]
+    placed: asyncio.Future[Placed]
 
 
 class Idempotency:
@@ -69,7 +69,7 @@ class Idempotency:
         self._budget = budget
         self._readers = readers
         self._now_s = now_s
-        self._claims: dict[EntryId, _Claim] = {}
+        self._claims: dict[EntryId, _Request] = {}  # by each id that was new when it came
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def append(self, entries: Sequence[bytes], ids: Sequence[EntryId | None]) -> Placed:
@@ -98,90 +98,84 @@ class Idempotency:
             reservation.grow(sum(map(len, entries)) + ENTRY_OVERHEAD_BYTES * len(entries))
             firsts = _first_of_each(entries, ids)
             others = self._others(entries, firsts)
-            mine = {i: at for i, at in firsts.items() if i not in others}
-            claims = self._claim(entries, mine)
+            mine = {i: at for i, at in firsts.items() if i not in others} if others else firsts
+            request = _Request(entries, firsts, asyncio.get_running_loop().create_future())
+            self._claims.update(dict.fromkeys(mine, request))
             try:
                 known = await self._look_up(entries, mine)
-                for entry_id, claim in others.items():
-                    known[entry_id] = await asyncio.shield(claim.index)
-                new = [
-                    at
-                    for at, entry_id in enumerate(ids)
-                    if entry_id is None or (firsts[entry_id] == at and entry_id not in known)
-                ]
+                for entry_id, other in others.items():
+                    stands = await asyncio.shield(other.placed)
+                    known[entry_id] = stands.indexes[other.firsts[entry_id]]
                 # The sequencer reserves for itself, and no await lies between.
                 reservation.release()
-                placed = await self._place(entries, ids, new, known)
+                placed = await self._place(entries, ids, firsts, known)
             except Exception as error:
-                self._unclaim(claims, error)
+                self._unclaim(request, mine, error)
                 raise
-            self._unclaim(claims, None)
+            self._unclaim(request, mine, placed)
             return placed
 
     async def _place(
         self,
         entries: Sequence[bytes],
         ids: Sequence[EntryId | None],
-        new: Sequence[int],
+        firsts: dict[EntryId, int],
         known: dict[EntryId, int],
     ) -> Placed:
-        """Append the entries at the positions `new` of the request and place all."""
-        first_new = None
+        """Append the entries whose ids are new, each once, and place all."""
+        if not known and len(firsts) == len(ids):
+            appended = await self._sequencer.append(entries, ids)
+            first_new = appended.first_index
+            return Placed(range(first_new, appended.size), appended.leaf_hashes, first_new)
+        new = [
+            at
+            for at, entry_id in enumerate(ids)
+            if entry_id is None or (firsts[entry_id] == at and entry_id not in known)
+        ]
         hashes = [b""] * len(entries)
         indexes = [0] * len(entries)
+        lowest = None
         if new:
             appended = await self._sequencer.append(
                 [entries[at] for at in new], [ids[at] for at in new]
             )
-            first_new = appended.first_index
+            lowest = appended.first_index
             for offset, at in enumerate(new):
-                indexes[at] = first_new + offset
+                indexes[at] = lowest + offset
                 hashes[at] = appended.leaf_hashes[offset]
-                entry_id = ids[at]
-                if entry_id is not None:
-                    known[entry_id] = indexes[at]
-        for entry_id, index in known.items():
-            claim = self._claims.get(entry_id)
-            if claim is not None and not claim.index.done():
-                claim.index.set_result(index)
         for at, entry_id in enumerate(ids):
             if entry_id is not None:
-                indexes[at] = known[entry_id]
+                first = known.get(entry_id)
+                indexes[at] = indexes[firsts[entry_id]] if first is None else first
             hashes[at] = hashes[at] or leaf_hash(entries[at])
-        return Placed(tuple(indexes), tuple(hashes), first_new)
+        return Placed(tuple(indexes), tuple(hashes), lowest)
 
     def _others(
         self, entries: Sequence[bytes], firsts: dict[EntryId, int]
-    ) -> dict[EntryId, _Claim]:
+    ) -> dict[EntryId, _Request]:
         """The ids that other requests have under way, with the same bytes."""
         others = {}
-        for entry_id, at in firsts.items():
-            claim = self._claims.get(entry_id)
-            if claim is not None:
-                if claim.digest != _digest(entries[at]):
-                    raise _conflict(entry_id)
-                others[entry_id] = claim
+        for entry_id in firsts.keys() & self._claims.keys():
+            other = self._claims[entry_id]
+            if other.entries[other.firsts[entry_id]] != entries[firsts[entry_id]]:
+                raise _conflict(entry_id)
+            others[entry_id] = other
         return others
 
-    def _claim(self, entries: Sequence[bytes], mine: dict[EntryId, int]) -> dict[EntryId, _Claim]:
-        loop = asyncio.get_running_loop()
-        claims = {
-            entry_id: _Claim(_digest(entries[at]), loop.create_future())
-            for entry_id, at in mine.items()
-        }
-        self._claims.update(claims)
-        return claims
-
-    def _unclaim(self, claims: dict[EntryId, _Claim], error: Exception | None) -> None:
-        """End claims; error is why they came to nothing, which concerns who waits for them too."""
-        if isinstance(error, IdConflictError):
-            # Another id of that request was wrong: this one may well be sent again.
-            error = QueueFullError("another request with this id was refused: try again", 1)
-        for entry_id, claim in claims.items():
+    def _unclaim(
+        self, request: _Request, mine: dict[EntryId, int], outcome: Placed | Exception
+    ) -> None:
+        """End claims and tell who waits for them where they stand, or why they came to nothing."""
+        for entry_id in mine:
             del self._claims[entry_id]
-            if error is not None and not claim.index.done():
-                claim.index.set_exception(error)
-                claim.index.exception()  # perhaps nobody waits for it
+        if isinstance(outcome, Placed):
+            request.placed.set_result(outcome)
+            return
+        if isinstance(outcome, IdConflictError):
+            # Another id of that request was wrong: this one may well be sent again.
+            outcome = QueueFullError("another request with this id was refused: try again", 1)
+        request.placed.set_exception(outcome)
+        request.placed.exception()  # perhaps nobody waits for it
 
     async def _look_up(
         self, entries: Sequence[bytes], mine: dict[EntryId, int]
@@ -223,13 +217,9 @@ def _first_of_each(entries: Sequence[bytes], ids: Sequence[EntryId | None]) -> d
     for at, entry_id in enumerate(ids):
         if entry_id is not None:
             first = firsts.setdefault(entry_id, at)
-            if entries[first] != entries[at]:
+            if first != at and entries[first] != entries[at]:
                 raise _conflict(entry_id)
     return firsts
-
-
-def _digest(entry: bytes) -> bytes:
-    return hashlib.sha256(entry).digest()
 
 
 def _conflict(entry_id: EntryId) -> IdConflictError:

@@ -10,6 +10,7 @@ import hmac
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tlog.store.commit_record import MAC_BYTES, IdRow
 
@@ -18,18 +19,28 @@ KEY_BYTES = 32
 MAX_ID_CHARS = 255
 
 
-@dataclass(frozen=True, slots=True)
-class EntryId:
-    """An id that a client gave an entry, in the name of a principal (a token's id)."""
-
+class _Names(NamedTuple):
     principal: str
     text: str
 
+
+class EntryId(_Names):
+    """An id that a client gave an entry, in the name of a principal (a token's id).
+
+    A tuple, because its hash is asked for a dozen times an append.
+    """
+
     def mac(self, key: bytes) -> bytes:
-        """What is stored of the id: 16 bytes."""
+        """What is stored of the id: 16 bytes. Those of the first key asked for are remembered."""
+        known: tuple[bytes, bytes] | None = self.__dict__.get("_mac")
+        if known is not None and known[0] is key:
+            return known[1]
         principal = self.principal.encode()
         length = len(principal).to_bytes(2, "big")
-        return _mac(key, b"tlog/id/1\x00" + length + principal + self.text.encode())
+        mac = _mac(key, b"tlog/id/1\x00" + length + principal + self.text.encode())
+        # Looked up under the newest key first, under which it is logged too.
+        self.__dict__.setdefault("_mac", (key, mac))
+        return mac
 
 
 @dataclass(frozen=True, slots=True)

