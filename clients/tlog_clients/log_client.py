@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -99,26 +100,34 @@ class LogClient(LogReader):
         self._access = access
         self._retries = retries or Retries()
 
-    async def append(self, entry: bytes, *, entry_id: str | None = None) -> AppendResult:
+    async def append(
+        self, entry: bytes, *, entry_id: str | None = None, is_fresh: bool = False
+    ) -> AppendResult:
         """Append one entry, wait until it is published, and verify its inclusion.
 
         Sent again while that may help, it is appended once only. With `entry_id`, 1 to 255
         characters of printable ASCII, that also holds for a later call, of another process too,
-        with the same token: the log remembers ids for at least a week.
+        with the same token: the log remembers ids for at least a week. `is_fresh` says that it was
+        never sent before: then the entry must stand beyond the tree known so far, as without an id
+        of one's own. Otherwise a log could answer with an entry of equal bytes and add none.
 
         The token needs the scope append alone; without the scope read the head that comes with the
         proof is reported, not trusted, unless it is the first of its log.
 
         Raises:
-            LogMisbehaviourError: other bytes, or another index, were committed than answered.
+            LogMisbehaviourError: other bytes, or another index, were committed than answered, or
+                none at all.
             VerificationError, MalformedError: the proof in the answer is none.
             ForkDetectedError, ConsistencyNotProvedError: as LogReader.check_head.
             TlogError: whatever submit_entry raises.
         """
+        known_size = await self._known_size()
         submitted = await submit_entry(
             self._access, entry, entry_id=entry_id, retries=self._retries
         )
         index = submitted.index
+        if entry_id is None or is_fresh or submitted.is_new:
+            _check_new(index, known_size)
         if submitted.proof is None:
             return AppendResult(index, submitted.leaf_hash, submitted.state)
         with _committed_at(str(index)):
@@ -132,18 +141,23 @@ class LogClient(LogReader):
         return AppendResult(index, submitted.leaf_hash, submitted.state, proof, head, trust, reason)
 
     async def append_batch(
-        self, entries: Sequence[bytes], *, ids: Sequence[str] | None = None
+        self, entries: Sequence[bytes], *, ids: Sequence[str] | None = None, is_fresh: bool = False
     ) -> BatchResult:
         """Append a batch, all or none, wait until it is published, and verify it as far as allowed.
 
         The signature of the head in the answer is always verified; that the leaves stand in its
-        tree, where the token has the scope read. `ids`, one for each entry, are as `entry_id` of
-        append.
+        tree, where the token has the scope read. `ids`, one for each entry, and `is_fresh` are
+        as in append.
 
         Raises: as append, and whatever submit_batch raises.
         """
+        known_size = await self._known_size()
         submitted = await submit_batch(self._access, entries, ids=ids, retries=self._retries)
         indexes, hashes, state = submitted.indexes, submitted.leaf_hashes, submitted.state
+        if ids is None or is_fresh:
+            _check_new(min(indexes), known_size)
+        elif submitted.first_index is not None:
+            _check_new(submitted.first_index, known_size)
         if submitted.checkpoint is None:
             return BatchResult(indexes, hashes, state)
         last = max(indexes)
@@ -160,6 +174,10 @@ class LogClient(LogReader):
             )
         first = submitted.first_index
         return BatchResult(indexes, hashes, state, first, head, trust, included, reason)
+
+    async def _known_size(self) -> int:
+        trusted = await asyncio.to_thread(self._heads.read, self._log_key)
+        return 0 if trusted is None else trusted.size
 
     async def _trust(self, head: SignedCheckpoint) -> tuple[Trust, str]:
         try:
@@ -183,6 +201,14 @@ class LogClient(LogReader):
             if tiles.leaf_hash(index) != expected:
                 raise EntryMismatchError(index, "the tree")
         return True
+
+
+def _check_new(index: int, known_size: int) -> None:
+    if index < known_size:
+        raise LogMisbehaviourError(
+            f"answer to append: a new entry is said to stand at index {index}, "
+            f"but the tree had size {known_size} before it was sent"
+        )
 
 
 def _runs(indexes: Sequence[int]) -> Iterator[tuple[int, int]]:

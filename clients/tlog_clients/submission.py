@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 MAX_BATCH_ENTRIES = 1_000
 MAX_BATCH_BODY_BYTES = 8 * 1024 * 1024
 MAX_ANSWER_BYTES = 1024 * 1024
+_CREATED = 201
 _ACCEPTED = 202
 _WAIT = {"wait": "published"}
 _LINE_OVERHEAD_BYTES = len(b'{"entry":"","id":}\n')
@@ -54,13 +55,14 @@ class Submitted:
     """One committed entry, as the server answered and its own bytes confirm.
 
     `proof` is the tlog-proof in the answer, still unverified; None when the wait for publication
-    ended first (`state` then says how far the entry has come).
+    ended first (`state` then says how far the entry has come). `is_new`: it was added now.
     """
 
     index: int
     leaf_hash: bytes
     proof: bytes | None
     state: str
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ async def submit_entry(
     if answer.status == _ACCEPTED:
         return Submitted(index, leaf_hash(entry), None, read_text(value, "state", what))
     proof = read_text(value, "proof", what).encode("utf-8", "surrogatepass")
-    return Submitted(index, leaf_hash(entry), proof, "published")
+    return Submitted(index, leaf_hash(entry), proof, "published", answer.status == _CREATED)
 
 
 async def submit_batch(

@@ -348,6 +348,20 @@ def test_append_answered_wrongly(run: Command, served: ServedLog) -> None:
     assert "run again" not in run("append", "-", stdin=b"entry").stderr
 
 
+@pytest.mark.parametrize("options", [[], ["--lines"]], ids=["file", "lines"])
+def test_append_adds_nothing(run: Command, served: ServedLog, options: list[str]) -> None:
+    """A log that answers a new entry with an old one of equal bytes is found out: exit 1."""
+    first = run("append", *options, "--id-prefix", "a", "-", stdin=b"entry")
+    assert (first.exit_code, first.stdout) == (0, f"{SIZE}\n")
+    place = served.log._place
+    served.log._place = lambda lines: place([(lines[0][0], "a-1")])  # type: ignore[method-assign]
+    again = run("append", *options, "--id-prefix", "a", "-", stdin=b"entry")
+    assert (again.exit_code, again.stdout) == (0, f"{SIZE}\n")
+    new = run("append", *options, "-", stdin=b"entry")
+    assert (new.exit_code, new.stdout) == (1, "")
+    assert f"said to stand at index {SIZE}" in new.stderr
+
+
 def test_append_read_only(run: Command, served: ServedLog) -> None:
     """A log that is read-only is not asked again."""
     problem = Problem("urn:tlog:problem:read-only", "The log is read-only", "")

@@ -152,7 +152,7 @@ class _Run:
 
     async def _append(self, entry: bytes, entry_id: str) -> AppendResult:
         if self._client is not None:
-            return await self._client.append(entry, entry_id=entry_id)
+            return await self._client.append(entry, entry_id=entry_id, is_fresh=self._ids.is_fresh)
         submitted = await submit_entry(
             self._fetcher, entry, entry_id=entry_id, retries=self._retries
         )
@@ -160,7 +160,9 @@ class _Run:
 
     async def _append_batch(self, batch: LineBatch) -> BatchResult:
         if self._client is not None:
-            return await self._client.append_batch(batch.entries, ids=batch.ids)
+            return await self._client.append_batch(
+                batch.entries, ids=batch.ids, is_fresh=self._ids.is_fresh
+            )
         submitted = await submit_batch(
             self._fetcher, batch.entries, ids=batch.ids, retries=self._retries
         )

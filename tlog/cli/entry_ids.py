@@ -22,10 +22,14 @@ _MAX_PREFIX_CHARS = MAX_ENTRY_ID_CHARS - len("-") - len(str(2**63))
 
 @dataclass(frozen=True, slots=True)
 class EntryIds:
-    """The id of each entry of a run: `text` itself for the only one, or TEXT-N."""
+    """The id of each entry of a run: `text` itself for the only one, or TEXT-N.
+
+    `is_fresh`: no run before this one can have sent them.
+    """
 
     text: str
     is_prefix: bool
+    is_fresh: bool
 
     def of(self, number: int) -> str:
         """Return the id of entry `number`, from 1 on."""
@@ -47,8 +51,10 @@ def make_entry_ids(entry_id: str | None, id_prefix: str | None) -> EntryIds:
     if entry_id is not None and id_prefix is not None:
         raise click.UsageError("--id and --id-prefix exclude each other")
     if entry_id is not None:
-        return EntryIds(entry_id, is_prefix=False)
-    return EntryIds(new_entry_id() if id_prefix is None else id_prefix, is_prefix=True)
+        return EntryIds(entry_id, is_prefix=False, is_fresh=False)
+    if id_prefix is not None:
+        return EntryIds(id_prefix, is_prefix=True, is_fresh=False)
+    return EntryIds(new_entry_id(), is_prefix=True, is_fresh=True)
 
 
 def _checked(
