@@ -211,6 +211,10 @@ BATCH_LIES: dict[str, tuple[Callable[[Answer], Answer], type[TlogError]]] = {
         checkpoint_of(LogSimulator(make_entries(300))),
         LogMisbehaviourError,
     ),
+    "a head of one entry less": (
+        checkpoint_of(LogSimulator([*make_entries(300), b"one", b"two"])),
+        LogMisbehaviourError,
+    ),
     "the head of another log": (
         checkpoint_of(LogSimulator(make_entries(303), origin="log.example/other")),
         UnknownKeyError,
