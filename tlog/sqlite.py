@@ -41,11 +41,20 @@ def create_database(path: Path, schema: str) -> None:
 def open_database(path: Path) -> sqlite3.Connection:
     """Open an existing database for reading and writing (WAL, synchronous FULL).
 
+    What a crash left in the write-ahead log goes into the database now: the next write, which
+    would empty it too, may be far away.
+
     Raises:
         StoreError: it is missing or cannot be read.
     """
     with wrapping(path.name):
-        return _connect(path, "rw")
+        connection = _connect(path, "rw")
+        try:
+            _empty_log(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -88,7 +97,11 @@ def writing(name: str, database: sqlite3.Connection) -> Iterator[None]:
     with wrapping(name):
         with database:
             yield
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        _empty_log(database)
+
+
+def _empty_log(database: sqlite3.Connection) -> None:
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
 def row_digest(table: str, columns: Sequence[Column]) -> bytes:

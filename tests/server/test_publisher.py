@@ -359,6 +359,24 @@ def test_sqlite_databases_are_synced_in_full_and_never_made_by_opening(tmp_path:
         create_database(tmp_path / "checkpoints.db", SCHEMA)
 
 
+def test_what_a_crash_left_in_the_write_ahead_log_does_not_stay_there(tmp_path: Path) -> None:
+    """A bit flipped in it would be taken for its end; rows in the database have digests."""
+    (tmp_path / "live").mkdir()
+    create_database(tmp_path / "live" / "checkpoints.db", SCHEMA)
+    live = open_database(tmp_path / "live" / "checkpoints.db")
+    with live:
+        live.execute("INSERT INTO checkpoints VALUES (1, x'00', 1, x'00', NULL, x'00')")
+    for path in (tmp_path / "live").glob("checkpoints.db*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    live.close()
+    log = tmp_path / "checkpoints.db-wal"
+    assert log.stat().st_size > 0
+    database = open_database(tmp_path / "checkpoints.db")
+    assert log.stat().st_size == 0
+    assert database.execute("SELECT count(*) FROM checkpoints").fetchone() == (1,)
+    database.close()
+
+
 def test_memory_heads_behave_as_the_protocol_says() -> None:
     """The double refuses what the real head store refuses."""
     heads = MemoryHeads()
