@@ -53,6 +53,8 @@ FAULTS = [
           "not the entry that was indexed"),
     Fault("a changed entry under no tile", "log", {_leaf(550): b"x"}, (), "leaf", _leaf(550), 550,
           "not the entry that was indexed"),
+    Fault("a changed entry like an earlier one", "log", {_leaf(300): b"entry 5"}, (), "leaf",
+          _leaf(300), 300, "not the entry that was indexed"),
     Fault("a changed last entry", "log", {_leaf(604): b"x"}, (), "leaf", _leaf(604), 604,
           "not the entry that was indexed"),
     Fault("a missing entry", "log", {}, (_leaf(300),), "leaf", _leaf(300), 300, "missing"),
