@@ -126,9 +126,10 @@ class LogClient(LogReader):
             self._access, entry, entry_id=entry_id, retries=self._retries
         )
         index = submitted.index
-        if entry_id is None or is_fresh or submitted.is_new:
-            _check_new(index, known_size)
+        must_be_new = entry_id is None or is_fresh or submitted.is_new
+        lowest_new = index if must_be_new else None
         if submitted.proof is None:
+            _check_new(lowest_new, known_size)
             return AppendResult(index, submitted.leaf_hash, submitted.state)
         with _committed_at(str(index)):
             proof = parse_tlog_proof(submitted.proof)
@@ -138,6 +139,8 @@ class LogClient(LogReader):
                 )
             head = verify_tlog_proof(proof, submitted.leaf_hash, self._log_key)
             trust, reason = await self._trust(head)
+        # After the heads: of two histories they are the better evidence.
+        _check_new(lowest_new, known_size)
         return AppendResult(index, submitted.leaf_hash, submitted.state, proof, head, trust, reason)
 
     async def append_batch(
@@ -154,11 +157,10 @@ class LogClient(LogReader):
         known_size = await self._known_size()
         submitted = await submit_batch(self._access, entries, ids=ids, retries=self._retries)
         indexes, hashes, state = submitted.indexes, submitted.leaf_hashes, submitted.state
-        if ids is None or is_fresh:
-            _check_new(min(indexes), known_size)
-        elif submitted.first_index is not None:
-            _check_new(submitted.first_index, known_size)
+        must_be_new = ids is None or is_fresh
+        lowest_new = min(indexes) if must_be_new else submitted.first_index
         if submitted.checkpoint is None:
+            _check_new(lowest_new, known_size)
             return BatchResult(indexes, hashes, state)
         last = max(indexes)
         with _committed_at(f"{min(indexes)} to {last}"):
@@ -169,6 +171,7 @@ class LogClient(LogReader):
                     f"but the checkpoint has size {head.size}"
                 )
             trust, reason = await self._trust(head)
+            _check_new(lowest_new, known_size)
             included = trust is not Trust.REPORTED and await self._find_leaves(
                 head, indexes, hashes
             )
@@ -203,8 +206,8 @@ class LogClient(LogReader):
         return True
 
 
-def _check_new(index: int, known_size: int) -> None:
-    if index < known_size:
+def _check_new(index: int | None, known_size: int) -> None:
+    if index is not None and index < known_size:
         raise LogMisbehaviourError(
             f"answer to append: a new entry is said to stand at index {index}, "
             f"but the tree had size {known_size} before it was sent"

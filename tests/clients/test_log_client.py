@@ -252,18 +252,19 @@ async def test_batch_left_out_of_the_tree() -> None:
     ]
 
 
-async def test_fork_by_append() -> None:
+@pytest.mark.parametrize("index", [300, 299])
+async def test_fork_by_append(index: int) -> None:
     """A head that came with an append and conflicts with the trusted one is a fork, both shown."""
     log, heads = make_log(), MemoryHeads()
     before = await LogClient(log, log.key, heads).head()
-    changed = make_entries(300)
+    changed = make_entries(index)
     changed[3] = b"rewritten"
     fork = replace(log, entries=changed, requests=[])
     with pytest.raises(ForkDetectedError) as caught:
         await LogClient(fork, fork.key, heads).append(b"one")
     assert caught.value.old_note == before.note
-    assert open_checkpoint(caught.value.new_note, log.key).size == 301
-    assert caught.value.__notes__ == ["the server answered that the entry stands at index 300"]
+    assert open_checkpoint(caught.value.new_note, log.key).size == index + 1
+    assert caught.value.__notes__ == [f"the server answered that the entry stands at index {index}"]
     assert heads.read(log.key) == before
 
 
