@@ -14,7 +14,6 @@ from tlog.store.files import open_database, wrapping
 WRITE_BUFFER_BYTES = 4 * 1024 * 1024
 CACHE_BYTES = 1024 * 1024  # every row is read once
 OPEN_FILES = 64
-OPEN_FILES = 64
 
 
 class LevelDBRows:
