@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -24,12 +25,15 @@ from tlog.errors import (
     LockHeldError,
     NotFoundError,
     NotPublishedError,
+    OutcomeUnknownError,
     OutOfRangeError,
+    ReadOnlyError,
     StoppingError,
     UnreadableError,
     UsageError,
     WrongKindError,
 )
+from tlog.heads import FileHeadStore
 from tlog.host import Host
 from tlog.store.files import sync_directory
 from tlog.store.leveldb import LevelDBStore
@@ -533,6 +537,27 @@ async def test_a_search_in_half_an_index_never_says_that_there_is_nothing(tmp_pa
         await until(lambda: host.log("a").state == "ready")
         with pytest.raises(NotFoundError):
             await host.log("a").find_leaf(leaf_hash(b"entry 9"))
+
+
+async def test_a_bug_in_a_commit_or_a_publication_leaves_nobody_waiting(tmp_path: Path) -> None:
+    """Whatever was raised, and not only storage errors: outcome unknown, and the log read-only."""
+    await filled(tmp_path, 0)
+    async with open_host(tmp_path) as host:
+        log = host.log("a")
+        with (
+            patch.object(LevelDBStore, "commit", side_effect=ValueError),
+            pytest.raises(OutcomeUnknownError),
+        ):
+            await asyncio.wait_for(log.append([b"x"]), 20)
+        assert "a commit was interrupted" in (log.reason or "")
+    async with open_host(tmp_path) as host:
+        log = host.log("a")
+        with patch.object(FileHeadStore, "compare_and_set", side_effect=ValueError):
+            appended = await log.append([b"x"])
+            assert await log.wait_published(appended.size, 20) is None
+        assert "a publication was interrupted" in (log.reason or "")
+        with pytest.raises(ReadOnlyError):
+            await log.append([b"y"])
 
 
 async def test_after_shut_down_began_nothing_is_taken(tmp_path: Path) -> None:
