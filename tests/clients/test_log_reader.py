@@ -77,6 +77,20 @@ async def test_other_projects_logs(size: int) -> None:
     assert f"tile/entries/{size // 256:03}" in log.requests or size % 256 == 0
 
 
+async def test_partials_that_an_object_store_hides() -> None:
+    """403 for a partial tile or bundle is taken for absence: the full one is cut, in its stead."""
+    log = LogSimulator(make_entries(600), size=300, has_entries_route=False)
+
+    def hide(path: str, data: bytes | None) -> bytes | None:
+        if ".p/" in path and path != "tile/1/000.p/1":
+            raise HttpStatusError(path, 403)
+        return data
+
+    log.answer = hide
+    assert await LogReader(log, log.key).get(290) == log.entries[290]
+    assert {"tile/0/001", "tile/entries/001"} < set(log.requests)
+
+
 async def test_beyond_the_size() -> None:
     """An index at or beyond the verified size is an error of its own, and no tile is asked for."""
     log = LogSimulator(make_entries(10), size=5)

@@ -13,9 +13,7 @@ from tlog_clients import (
     FetchTimeoutError,
     HttpStatusError,
     LogClient,
-    LogMisbehaviourError,
     MalformedEntryIdError,
-    MemoryHeads,
     NotReachableError,
     OutcomeUnknownError,
     PostAnswer,
@@ -161,6 +159,22 @@ async def test_time_over_after_a_lost_answer() -> None:
         await LogClient(log, log.key, retries=Clock().retries()).append(b"one")
 
 
+async def test_pauses_differ() -> None:
+    """A pause is drawn between half of the longest one and that, for each try again."""
+    drawn: list[tuple[float, float]] = []
+    clock = Clock()
+
+    def draw(shortest: float, longest: float) -> float:
+        drawn.append((shortest, longest))
+        return shortest
+
+    retries = Retries(RetryPolicy(60), sleep=clock.sleep, now_s=lambda: clock.now_s, jitter=draw)
+    log = FailingLog(make_entries(SIZE)).plan([lost()] * 3)
+    await LogClient(log, log.key, retries=retries).append(b"one")
+    assert drawn == [(0.05, 0.1), (0.1, 0.2), (0.2, 0.4)]
+    assert clock.pauses == [0.05, 0.1, 0.2]
+
+
 async def test_no_time() -> None:
     """With no time nothing is sent twice."""
     clock = Clock()
@@ -222,50 +236,6 @@ async def test_tiles_between_are_not_fetched() -> None:
     assert (result.indexes, result.inclusion_verified) == ((3, 20_000), True)
     tiles = [path for path in log.requests if path.startswith("tile/")]
     assert sorted(tiles) == ["tile/0/000", "tile/0/078.p/33", "tile/1/000.p/78"]
-
-
-class ForgetfulLog(LogSimulator):
-    """Answers, while it is told to, with known entries of equal bytes, and adds none."""
-
-    answers_with: int | None = None
-    says_new = False
-
-    def _place(self, lines: list[tuple[bytes, str]]) -> list[int]:
-        if self.answers_with is None:
-            return super()._place(lines)
-        return [self.answers_with + number for number in range(len(lines))]
-
-    async def post(self, path: str, body: bytes, **options: object) -> PostAnswer:
-        answer = await super().post(path, body, **options)  # type: ignore[arg-type]
-        return PostAnswer(201, answer.body) if self.says_new else answer
-
-
-@pytest.mark.parametrize("batch", [False, True], ids=["entry", "batch"])
-async def test_entry_that_was_not_added(batch: bool) -> None:
-    """A log that answers with an entry of equal bytes, which is known, and adds none is found."""
-    log = ForgetfulLog(make_entries(SIZE))
-
-    async def append(entry_id: str | None, *, is_fresh: bool = False) -> object:
-        client = LogClient(log, log.key, heads)
-        if batch:
-            ids = None if entry_id is None else [entry_id, "known"]
-            return await client.append_batch([b"same", b"same"], ids=ids, is_fresh=is_fresh)
-        return await client.append(b"same", entry_id=entry_id, is_fresh=is_fresh)
-
-    heads = MemoryHeads()
-    await append("first")
-    known = len(log.entries)
-    log.entries += [b"same", b"same"]
-    await append("second")
-    log.answers_with = known
-    await append("first")  # what one sent before may stand
-    for entry_id, is_fresh in ((None, False), ("new", True)):
-        with pytest.raises(LogMisbehaviourError, match="a new entry is said to stand at index"):
-            await append(entry_id, is_fresh=is_fresh)
-    log.says_new = True
-    log.answer_post = lambda value: value | {"first_index": known}
-    with pytest.raises(LogMisbehaviourError, match="a new entry is said to stand at index"):
-        await append("first")
 
 
 async def test_fresh_ids() -> None:
