@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from unittest.mock import patch
 
+import plyvel
 import pytest
 
 from tests import reference
@@ -29,6 +30,7 @@ from tlog.errors import (
     OutOfRangeError,
     ReadOnlyError,
     StoppingError,
+    StoreError,
     UnreadableError,
     UsageError,
     WrongKindError,
@@ -521,6 +523,28 @@ async def test_an_index_that_was_deleted_is_rebuilt_before_the_first_append(
         await until(lambda: log.state == "ready")
         assert await log.find_leaf(leaf_hash(b"entry 7")) == 7
         assert (await log.append([b"x"])).first_new == 501
+
+
+async def test_an_index_that_a_search_finds_rotten_is_begun_anew(tmp_path: Path) -> None:
+    """The search is an error; soon after it is answered, and appends are taken again."""
+    await filled(tmp_path, 3000)
+    index = tmp_path / "logs" / "a" / "index"
+    database = plyvel.DB(str(index))
+    database.compact_range()
+    database.close()
+    for table in index.glob("*.ldb"):
+        data = bytearray(table.read_bytes())
+        data[100] ^= 1  # in its first block: the mark, which lies in the last, is whole
+        table.write_bytes(data)
+    sought = min(leaf_hash(b"entry %d" % n) for n in range(1, 3001))
+    async with open_host(tmp_path) as host:
+        log = host.log("a")
+        await until(lambda: log.state == "ready")
+        with pytest.raises(StoreError, match="checksum"):
+            await log.find_leaf(sought)
+        await until(lambda: log.state == "ready")
+        assert await log.read_entry(await log.find_leaf(sought)) is not None
+        assert (await log.append([b"x"])).first_new == 3001
 
 
 async def test_a_search_in_half_an_index_never_says_that_there_is_nothing(tmp_path: Path) -> None:
