@@ -9,14 +9,34 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.vectors import checkpoints, encodings, notes, proofs, stores, tiles
+from tests.vectors import (
+    checkpoints,
+    cosignature_messages,
+    cosignatures,
+    encodings,
+    notes,
+    proofs,
+    stores,
+    tiles,
+)
 from tests.vectors.runner import VECTORS
+
+MAKERS = (
+    proofs,
+    tiles,
+    notes,
+    checkpoints,
+    cosignatures,
+    cosignature_messages,
+    encodings,
+    stores,
+)
 
 
 def contents() -> dict[str, str]:
     """Make the text of every generated file, by its path below spec/vectors."""
     files = {}
-    for maker in (proofs, tiles, notes, checkpoints, encodings, stores):
+    for maker in MAKERS:
         files.update(maker.files())
     return {
         name: json.dumps(content, indent=1, ensure_ascii=True) + "\n"

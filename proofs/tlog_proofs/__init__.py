@@ -12,6 +12,15 @@ from tlog_proofs.checkpoint import (
     open_checkpoint,
     parse_checkpoint,
 )
+from tlog_proofs.cosignature import (
+    Ed25519CosignatureVerifier,
+    MlDsa44CosignatureVerifier,
+    cosignature_message,
+    cosignature_timestamp,
+    subtree_message,
+)
+from tlog_proofs.cosigner import Ed25519Cosigner, MlDsa44Cosigner
+from tlog_proofs.ed25519 import Ed25519Signer, Ed25519Verifier
 from tlog_proofs.entry_bundle import (
     MAX_BUNDLE_BYTES,
     MAX_ENTRY_BYTES,
@@ -22,11 +31,13 @@ from tlog_proofs.errors import (
     BadSignatureError,
     MalformedCborError,
     MalformedCheckpointError,
+    MalformedCosignatureError,
     MalformedError,
     MalformedGenesisError,
     MalformedKeyError,
     MalformedNoteError,
     MalformedProofError,
+    MalformedReceiptError,
     MalformedTileError,
     MalformedTlogProofError,
     MissingDependencyError,
@@ -60,6 +71,7 @@ from tlog_proofs.hashing import (
     node_hash,
     root_from_leaf_hashes,
 )
+from tlog_proofs.keys import VerifierKey, parse_cosigner_key, parse_signer_key, parse_vkey
 from tlog_proofs.note import (
     MAX_NOTE_BYTES,
     MAX_SIGNATURES,
@@ -79,12 +91,6 @@ from tlog_proofs.prove import (
     prove_inclusion,
     prove_subtree_consistency,
     prove_subtree_inclusion,
-)
-from tlog_proofs.signatures import (
-    Ed25519Signer,
-    Ed25519Verifier,
-    parse_signer_key,
-    parse_vkey,
 )
 from tlog_proofs.strict import decode_base64, encode_base64, parse_decimal
 from tlog_proofs.tiles import (
@@ -139,20 +145,26 @@ __all__ = [
     "TILE_WIDTH",
     "BadSignatureError",
     "Checkpoint",
+    "Ed25519CosignatureVerifier",
+    "Ed25519Cosigner",
     "Ed25519Signer",
     "Ed25519Verifier",
     "EntryBundle",
     "Genesis",
     "MalformedCborError",
     "MalformedCheckpointError",
+    "MalformedCosignatureError",
     "MalformedError",
     "MalformedGenesisError",
     "MalformedKeyError",
     "MalformedNoteError",
     "MalformedProofError",
+    "MalformedReceiptError",
     "MalformedTileError",
     "MalformedTlogProofError",
     "MissingDependencyError",
+    "MlDsa44CosignatureVerifier",
+    "MlDsa44Cosigner",
     "Note",
     "NoteSignature",
     "OpenedNote",
@@ -169,9 +181,12 @@ __all__ = [
     "VerificationError",
     "VerifiedTiles",
     "Verifier",
+    "VerifierKey",
     "aligned_subtrees",
     "check_origin",
     "check_tile",
+    "cosignature_message",
+    "cosignature_timestamp",
     "decode_base64",
     "decode_cbor",
     "encode_base64",
@@ -187,6 +202,7 @@ __all__ = [
     "open_checkpoint",
     "open_note",
     "parse_checkpoint",
+    "parse_cosigner_key",
     "parse_decimal",
     "parse_entry_bundle",
     "parse_genesis",
@@ -203,6 +219,7 @@ __all__ = [
     "right_edge",
     "root_from_leaf_hashes",
     "sign_note",
+    "subtree_message",
     "subtree_root",
     "subtree_root_in_tile",
     "tile_of_subtree",

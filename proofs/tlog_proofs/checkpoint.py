@@ -122,10 +122,7 @@ def format_checkpoint(checkpoint: Checkpoint) -> bytes:
         ) from error
     except MalformedError as error:
         raise MalformedCheckpointError(f"checkpoint: {error}") from error
-    if not 1 <= len(checkpoint.origin.encode()) <= MAX_ORIGIN_BYTES:
-        raise MalformedCheckpointError(
-            f"expected an origin of 1 to {MAX_ORIGIN_BYTES} bytes, got {show(checkpoint.origin)}"
-        )
+    check_origin_line(checkpoint.origin)
     if not all(lines) or text.count(b"\n") != len(lines) or len(text) > MAX_CHECKPOINT_BYTES:
         raise MalformedCheckpointError(
             f"expected lines without LF, none empty, {MAX_CHECKPOINT_BYTES} bytes in all"
@@ -135,6 +132,26 @@ def format_checkpoint(checkpoint: Checkpoint) -> bytes:
             f"expected root {EMPTY_ROOT.hex()} at tree size 0, got {checkpoint.root.hex()}"
         )
     return text
+
+
+def check_origin_line(origin: str) -> None:
+    """Refuse an origin that no checkpoint can have: it is a line of 1 to 255 bytes.
+
+    Raises:
+        MalformedCheckpointError: it is otherwise, or has control characters or lone surrogates.
+    """
+    # Counting characters first keeps a long origin from being encoded at all.
+    data = origin[: MAX_ORIGIN_BYTES + 1].encode("utf-8", "surrogatepass")
+    if not 1 <= len(data) <= MAX_ORIGIN_BYTES:
+        raise MalformedCheckpointError(
+            f"expected an origin of 1 to {MAX_ORIGIN_BYTES} bytes, got {show(origin)}"
+        )
+    if "\n" in origin:
+        raise MalformedCheckpointError(f"expected an origin of one line, got {show(origin)}")
+    try:
+        check_text(data + b"\n")
+    except MalformedError as error:
+        raise MalformedCheckpointError(f"origin: {error}") from error
 
 
 def open_checkpoint(note: bytes, log_key: Verifier) -> SignedCheckpoint:

@@ -7,9 +7,11 @@
     |  +- MalformedNoteError              signed notes
     |  +- MalformedKeyError               key names, vkeys, signer keys
     |  +- MalformedCheckpointError        checkpoint texts
+    |  +- MalformedCosignatureError       timestamps that no cosignature can have
     |  +- MalformedTlogProofError         .tlog-proof files
     |  +- MalformedGenesisError           entry 0, origins and kinds
     |  +- MalformedCborError              CBOR that is not deterministic, or out of bounds
+    |  +- MalformedReceiptError           COSE receipts
     +- VerificationError                  well-formed, and not true
     |  +- RootMismatchError               hashes lead to another root
     |  +- BadSignatureError               a known key's signature fails
@@ -51,6 +53,10 @@ class MalformedCheckpointError(MalformedError):
     """Bytes that are not the text of a checkpoint."""
 
 
+class MalformedCosignatureError(MalformedError):
+    """A timestamp that no cosignature can have, or not that one."""
+
+
 class MalformedTlogProofError(MalformedError):
     """Bytes that are not a .tlog-proof file."""
 
@@ -61,6 +67,10 @@ class MalformedGenesisError(MalformedError):
 
 class MalformedCborError(MalformedError):
     """CBOR that is not deterministic, holds a type that is not allowed, or is out of bounds."""
+
+
+class MalformedReceiptError(MalformedError):
+    """Bytes that are not a COSE receipt, or fields that none can have."""
 
 
 class VerificationError(TlogError):

@@ -15,7 +15,8 @@ from tlog_proofs.checkpoint import MAX_ORIGIN_BYTES, Checkpoint, format_checkpoi
 from tlog_proofs.entry_bundle import MAX_ENTRY_BYTES
 from tlog_proofs.errors import MalformedError, MalformedGenesisError
 from tlog_proofs.geometry import MAX_SIZE
-from tlog_proofs.signatures import ED25519_TYPE, parse_vkey, split_vkey
+from tlog_proofs.key_text import ED25519_TYPE, split_vkey
+from tlog_proofs.keys import parse_vkey
 from tlog_proofs.strict import show
 
 KIND_OPAQUE = "opaque/1"

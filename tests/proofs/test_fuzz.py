@@ -24,6 +24,7 @@ from tlog_proofs import (
     Predecessor,
     TlogError,
     TlogProof,
+    cosignature_timestamp,
     decode_base64,
     decode_cbor,
     encode_base64,
@@ -37,6 +38,7 @@ from tlog_proofs import (
     open_checkpoint,
     open_note,
     parse_checkpoint,
+    parse_cosigner_key,
     parse_decimal,
     parse_entry_bundle,
     parse_genesis,
@@ -77,6 +79,15 @@ def reopen_note(data: bytes) -> bytes:
     return data
 
 
+def reopen_cosigned_note(data: bytes) -> bytes:
+    """Open a note with cosigners' keys: what they accept was signed, at the time that is read."""
+    keys = [parse_vkey(case["input"]["vkey"]) for case in COSIGNED if "wantErr" not in case]
+    opened = open_note(data, {key.key_id: key for key in keys}.values())
+    for line in opened.verified:
+        assert cosignature_timestamp(line) == int.from_bytes(line.signature[:8], "big")
+    return data
+
+
 def reopen_checkpoint(data: bytes) -> bytes:
     """Open a checkpoint and write it again."""
     signed = open_checkpoint(data, LOG.verifier)
@@ -97,6 +108,9 @@ def reverify_tlog_proof(data: bytes) -> bytes:
 def reread_bundle(data: bytes) -> bytes:
     """Parse an entry bundle of three and write it again."""
     return format_entry_bundle(parse_entry_bundle(data, 3))
+
+
+COSIGNED = runner.load("cosignature/checkpoints.json")["cases"]
 
 
 def check_message(error: TlogError) -> None:
@@ -130,6 +144,12 @@ PARSERS = {
         "key/signer-keys.json",
         "signer_key",
     ),
+    "cosigner key": Parser(
+        lambda data: parse_cosigner_key(text_of(data)).text.encode(),
+        "key/cosigner-keys.json",
+        "signer_key",
+    ),
+    "cosigned note": Parser(reopen_cosigned_note, "cosignature/checkpoints.json", "note"),
     "note": Parser(reread_note, "note/open.json", "note"),
     "opened note": Parser(reopen_note, "note/open.json", "note"),
     "checkpoint": Parser(

@@ -13,6 +13,9 @@ import pytest
 
 import tlog_proofs
 
+CHECKPOINT = tlog_proofs.format_checkpoint(tlog_proofs.Checkpoint("o", 1, bytes(32)))
+ML_DSA_KEY = tlog_proofs.MlDsa44CosignatureVerifier("name", bytes(1312))
+
 
 def run_without(package: str, code: str) -> subprocess.CompletedProcess[str]:
     """Run code in a Python in which a package cannot be imported."""
@@ -89,6 +92,8 @@ def test_works_without_extras() -> None:
         ("cbor2", lambda: tlog_proofs.encode_cbor(1)),
         ("cryptography", lambda: tlog_proofs.Ed25519Signer("name", bytes(32))),
         ("cryptography", lambda: tlog_proofs.Ed25519Verifier("name", bytes(32)).verify(b"", b"")),
+        ("cryptography", lambda: tlog_proofs.MlDsa44Cosigner("name", bytes(32))),
+        ("cryptography", lambda: ML_DSA_KEY.verify(CHECKPOINT, bytes(2428))),
     ],
 )
 def test_a_missing_package_is_named(

@@ -6,7 +6,9 @@ import base64
 import hashlib
 from typing import Any
 
-from tests.vectors.keys import LOG, ORIGIN, STRANGER, WITNESS, signer
+from tests.vectors.cosigners import ED25519, ML_DSA, Key
+from tests.vectors.cosigners import NOTE as NOTE_TYPE
+from tests.vectors.keys import LOG, ORIGIN, STRANGER, WITNESS
 from tlog_proofs import Ed25519Signer
 
 Case = dict[str, Any]
@@ -63,10 +65,10 @@ def typed(key_type: int, key: bytes) -> str:
     return b64(bytes([key_type]) + key)
 
 
-def vkey_of(name: str, public_key: bytes) -> str:
+def vkey_of(name: str, public_key: bytes, key_type: int = 1) -> str:
     """Write a vkey with the key id that signed-note recommends, for a key of any length."""
-    digest = hashlib.sha256(name.encode() + b"\n\x01" + public_key).hexdigest()
-    return f"{name}+{digest[:8]}+{typed(1, public_key)}"
+    digest = hashlib.sha256(name.encode() + bytes([10, key_type]) + public_key).hexdigest()
+    return f"{name}+{digest[:8]}+{typed(key_type, public_key)}"
 
 
 def flipped(text: str, key: Ed25519Signer) -> str:
@@ -79,7 +81,6 @@ def flipped(text: str, key: Ed25519Signer) -> str:
 def _vkeys() -> list[Case]:
     key = LOG.verifier
     name, id_, blob = key.vkey.split("+", 2)
-    other_type = typed(4, key.public_key)
     bad = {
         "nothing": "",
         "a name alone": name,
@@ -93,7 +94,10 @@ def _vkeys() -> list[Case]:
         "key id in capitals": f"{name}+{id_.upper()}+{blob}",
         "key id of seven digits": f"{name}+{id_[1:]}+{blob}",
         "key id of another name": f"{name}x+{id_}+{blob}",
-        "another type, whose key id it would be": f"{name}+{id_}+{other_type}",
+        "key id of another type": f"{name}+{id_}+{typed(4, key.public_key)}",
+        "a key of 31 bytes for cosignatures": vkey_of(name, key.public_key[:-1], ED25519),
+        "a key of 32 bytes for ML-DSA-44": vkey_of(name, key.public_key, ML_DSA),
+        "a key of 1,311 bytes for ML-DSA-44": vkey_of(name, bytes(1311), ML_DSA),
         "a key of 31 bytes": vkey_of(name, key.public_key[:-1]),
         "a key of 33 bytes": vkey_of(name, key.public_key + bytes(1)),
         "a type byte alone": f"{name}+{id_}+{typed(1, b'')}",
@@ -102,10 +106,13 @@ def _vkeys() -> list[Case]:
         "a line break at the end": f"{key.vkey}\n",
         "ten thousand characters": f"{name}+{id_}+{'A' * 10000}",
     }
-    good = [LOG.verifier, WITNESS.verifier, signer("a").verifier, signer("\u00e8" * 127).verifier]
+    for key_type in (0, 2, 3, 5, 7, 255):
+        bad[f"type {key_type}"] = vkey_of(name, key.public_key, key_type)
+    good = [Key(name, NOTE_TYPE) for name in (ORIGIN, WITNESS.name, "a", "\u00e8" * 127)]
+    good += [Key(ORIGIN, ED25519), Key(ORIGIN, ML_DSA)]
     return [
         {
-            "desc": f"key of {key.name}",
+            "desc": f"key of {key.name}, type {key.key_type}",
             "input": {"vkey": key.vkey},
             "expected": {
                 "name": key.name,

@@ -17,10 +17,10 @@ from tlog.heads import FileHeadStore
 from tlog.signer import read_key
 from tlog.sqlite import Column
 from tlog_proofs import (
-    Ed25519Verifier,
     Genesis,
     SignedCheckpoint,
     TlogError,
+    Verifier,
     open_checkpoint,
     parse_genesis,
     parse_vkey,
@@ -156,7 +156,7 @@ def _columns(place: Place, columns: Sequence[Column]) -> tuple[int, bytes, bytes
     raise DamageError(place, "has columns of other types")
 
 
-def _open_note(place: Place, note: bytes, verifier: Ed25519Verifier) -> SignedCheckpoint:
+def _open_note(place: Place, note: bytes, verifier: Verifier) -> SignedCheckpoint:
     try:
         return open_checkpoint(note, verifier)
     except TlogError as error:

@@ -1,0 +1,261 @@
+"""Vectors of cosignatures and of the keys that make them, put together by cosigners.py."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from typing import Any
+
+from tests.vectors.cosigners import (
+    ED25519,
+    ML_DSA,
+    NOTE,
+    Key,
+    b64,
+    ed25519_message,
+    subtree_message,
+)
+
+Case = dict[str, Any]
+Subtree = tuple[str, int, int, bytes]  # origin, start, end, root
+
+BAD, KEY = "BadSignatureError", "MalformedKeyError"
+PROOF, CHECKPOINT = "MalformedProofError", "MalformedCheckpointError"
+
+ORIGIN = "log.example/one"
+ROOT = hashlib.sha256(b"a root").digest()
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+TEXT = f"{ORIGIN}\n20852163\n{b64(ROOT)}\n"
+EMPTY_TEXT = f"{ORIGIN}\n0\n{b64(EMPTY_ROOT)}\n"
+EXTENDED = f"{TEXT}an extension line\n"
+TIME = 1700000000
+LAST = 2**63 - 1
+
+OLD = Key("witness.example/w1")
+NEW = Key("witness.example/w1", ML_DSA)
+LONG = "\u00e8" * 127 + "e"
+
+
+def files() -> dict[str, Case]:
+    """Make the files of the folder cosignature, and those of cosigners' keys."""
+    return {
+        "cosignature/checkpoints.json": {
+            "desc": "Checkpoints with a cosignature, and the time that it states.",
+            "operation": "open_cosignature",
+            "cases": _checkpoints(),
+        },
+        "cosignature/subtrees.json": {
+            "desc": "ML-DSA-44 signatures of subtrees.",
+            "operation": "verify_subtree_cosignature",
+            "cases": _subtrees(),
+        },
+        "key/cosigner-keys.json": {
+            "desc": "Cosigners' signer keys.",
+            "operation": "parse_cosigner_key",
+            "cases": _cosigner_keys(),
+        },
+    }
+
+
+def _checkpoints() -> list[Case]:
+    good = [
+        (f"{what}, {where}", key, text, time)
+        for what, key in (("Ed25519", OLD), ("ML-DSA-44", NEW))
+        for where, text, time in (
+            ("now", TEXT, TIME),
+            ("the empty tree", EMPTY_TEXT, 1),
+            ("an extension line", EXTENDED, TIME),
+        )
+    ]
+    good += [
+        ("Ed25519, the last timestamp", OLD, TEXT, LAST),
+        ("ML-DSA-44, no time stated", NEW, TEXT, 0),
+        ("ML-DSA-44, a cosigner's name of 255 bytes", Key(LONG, ML_DSA), TEXT, TIME),
+    ]
+    cases = [
+        {
+            "desc": what,
+            "input": {"note": f"{text}\n{key.line(text, time)}", "vkey": key.vkey},
+            "expected": {"timestamp": time if time < 2**53 else str(time)},
+        }
+        for what, key, text, time in good
+    ]
+    # The extension lines are not what ML-DSA-44 signs: the line of one text is good for the other.
+    line = NEW.line(TEXT, TIME)
+    cases.append(
+        {
+            "desc": "ML-DSA-44, an extension line added to what was signed",
+            "input": {"note": f"{EXTENDED}\n{line}", "vkey": NEW.vkey},
+            "expected": {"timestamp": TIME},
+        }
+    )
+    return cases + [
+        {"desc": what, "input": {"note": note, "vkey": vkey}, "wantErr": error}
+        for what, note, vkey, error in [*_bad_lines(OLD), *_bad_lines(NEW), *_bad_texts()]
+    ]
+
+
+def _bad_lines(key: Key) -> list[tuple[str, str, str, str]]:
+    """Lines by the key, at its name and id, that are no cosignatures of TEXT."""
+    what = {ED25519: "Ed25519", ML_DSA: "ML-DSA-44"}[key.key_type]
+    good = key.signature(TEXT, TIME)
+    flipped = bytearray(good)
+    flipped[-1] ^= 1
+    bad = {
+        "another timestamp": struct.pack(">Q", TIME + 1) + good[8:],
+        "a timestamp of 2^63": _beyond(key),
+        "one bit wrong": bytes(flipped),
+        "one byte missing": good[:-1],
+        "one byte more": good + b"\x00",
+        "no timestamp": good[8:],
+        "a timestamp alone": good[:8],
+        "three bytes": good[:3],
+        "little-endian timestamp": struct.pack("<Q", TIME) + good[8:],
+        "of another checkpoint": key.signature(EMPTY_TEXT, TIME),
+        "the text signed as a note is": struct.pack(">Q", TIME) + key.sign(TEXT.encode()),
+        "by another key of that name": Key(key.name, key.key_type, 1).signature(TEXT, TIME),
+    }
+    cases = [
+        (f"{what}, {how}", f"{TEXT}\n{key.raw_line(signature)}", key.vkey, BAD)
+        for how, signature in bad.items()
+    ]
+    other = Key("stranger.example", key.key_type)
+    return [
+        *cases,
+        (f"{what}, another key", f"{TEXT}\n{other.line(TEXT, TIME)}", key.vkey, "UnknownKeyError"),
+    ]
+
+
+def _beyond(key: Key) -> bytes:
+    """Sign with a timestamp that no cosignature may have."""
+    if key.key_type == ED25519:
+        message = ed25519_message(TEXT, 2**63)
+    else:
+        message = subtree_message(key.name, 2**63, ORIGIN, 0, 20852163, ROOT)
+    return struct.pack(">Q", 2**63) + key.sign(message)
+
+
+def _bad_texts() -> list[tuple[str, str, str, str]]:
+    no_checkpoint = "a text\n"
+    message = ed25519_message(no_checkpoint, TIME)
+    old_line = OLD.raw_line(struct.pack(">Q", TIME) + OLD.sign(message))
+    other_name = Key("witness.example/w2", ML_DSA)
+    renamed = struct.pack(">Q", TIME) + NEW.sign(
+        subtree_message(other_name.name, TIME, ORIGIN, 0, 20852163, ROOT)
+    )
+    ranged = struct.pack(">Q", 0) + NEW.sign(subtree_message(NEW.name, 0, ORIGIN, 0, 8, ROOT))
+    return [
+        ("Ed25519, of a text that is no checkpoint", f"{no_checkpoint}\n{old_line}", OLD.vkey, BAD),
+        (
+            "ML-DSA-44, of a text that is no checkpoint",
+            f"{no_checkpoint}\n{NEW.line(TEXT, TIME)}",
+            NEW.vkey,
+            BAD,
+        ),
+        (
+            "Ed25519, an extension line added to what was signed",
+            f"{EXTENDED}\n{OLD.line(TEXT, TIME)}",
+            OLD.vkey,
+            BAD,
+        ),
+        (
+            "ML-DSA-44, signed under another cosigner's name",
+            f"{TEXT}\n{NEW.raw_line(renamed)}",
+            NEW.vkey,
+            BAD,
+        ),
+        ("ML-DSA-44, of another range", f"{TEXT}\n{NEW.raw_line(ranged)}", NEW.vkey, BAD),
+    ]
+
+
+def _subtrees() -> list[Case]:
+    good: list[tuple[str, int, Subtree]] = [
+        ("a full subtree", 0, (ORIGIN, 8, 16, ROOT)),
+        ("a subtree that is not full", 0, (ORIGIN, 8, 13, ROOT)),
+        ("one leaf", 0, (ORIGIN, 5, 6, ROOT)),
+        ("no leaf", 0, (ORIGIN, 5, 5, EMPTY_ROOT)),
+        ("from 0, with a time", TIME, (ORIGIN, 0, 13, ROOT)),
+        ("from 0, without", 0, (ORIGIN, 0, 13, ROOT)),
+        ("an origin of 255 bytes", 0, (LONG, 8, 16, ROOT)),
+        ("the end of the longest tree", 0, (ORIGIN, LAST - 1, LAST, ROOT)),
+    ]
+    bad: list[tuple[str, int, Subtree, str]] = [
+        ("a time although start is not 0", TIME, (ORIGIN, 8, 16, ROOT), BAD),
+        ("start not aligned", 0, (ORIGIN, 4, 12, ROOT), PROOF),
+        ("start above end", 0, (ORIGIN, 9, 8, ROOT), PROOF),
+        ("an end of 2^63", 0, (ORIGIN, LAST, LAST + 1, ROOT), PROOF),
+        ("no leaf, and another root", 0, (ORIGIN, 5, 5, ROOT), "RootMismatchError"),
+        ("no origin", 0, ("", 8, 16, ROOT), CHECKPOINT),
+        ("an origin of two lines", 0, ("a\nb", 8, 16, ROOT), CHECKPOINT),
+        ("an origin with a control character", 0, ("a\x1fb", 8, 16, ROOT), CHECKPOINT),
+    ]
+    signed = _signed_subtree(0, (ORIGIN, 8, 16, ROOT))
+    changed: dict[str, tuple[Subtree, str]] = {
+        "another origin": (("log.example/two", 8, 16, ROOT), BAD),
+        "another start": ((ORIGIN, 12, 16, ROOT), BAD),
+        "another end": ((ORIGIN, 8, 15, ROOT), BAD),
+        "another root": ((ORIGIN, 8, 16, EMPTY_ROOT), BAD),
+        "an origin of 256 bytes": (("o" * 256, 8, 16, ROOT), CHECKPOINT),
+    }
+    return [
+        *(
+            {
+                "desc": what,
+                "input": _subtree_fields(subtree, _signed_subtree(time, subtree)),
+                "expected": {},
+            }
+            for what, time, subtree in good
+        ),
+        *(
+            {
+                "desc": what,
+                "input": _subtree_fields(subtree, _signed_subtree(time, subtree)),
+                "wantErr": error,
+            }
+            for what, time, subtree, error in bad
+        ),
+        *(
+            {"desc": what, "input": _subtree_fields(subtree, signed), "wantErr": error}
+            for what, (subtree, error) in changed.items()
+        ),
+    ]
+
+
+def _signed_subtree(timestamp: int, subtree: Subtree) -> bytes:
+    message = subtree_message(NEW.name, timestamp, *subtree)
+    return struct.pack(">Q", timestamp) + NEW.sign(message)
+
+
+def _subtree_fields(subtree: Subtree, signature: bytes) -> Case:
+    origin, start, end, root = subtree
+    return {
+        "vkey": NEW.vkey,
+        "origin": origin,
+        "start": start if start < 2**53 else str(start),
+        "end": end if end < 2**53 else str(end),
+        "root": root.hex(),
+        "signature": signature.hex(),
+    }
+
+
+def _cosigner_keys() -> list[Case]:
+    note = Key(OLD.name, NOTE)
+    text = OLD.signer_key
+    short = f"PRIVATE+KEY+{OLD.name}+{OLD.key_id.hex()}+{b64(bytes([ED25519]) + OLD.seed[1:])}"
+    bad = {
+        "nothing": "",
+        "no prefix": text.removeprefix("PRIVATE+KEY+"),
+        "a key of a log": note.signer_key,
+        "key id of another type": text.replace(OLD.key_id.hex(), note.key_id.hex()),
+        "a seed of 31 bytes": short,
+        "a line break at the end": f"{text}\n",
+        "a vkey": OLD.vkey,
+    }
+    return [
+        {
+            "desc": what,
+            "input": {"signer_key": key.signer_key},
+            "expected": {"name": key.name, "vkey": key.vkey},
+        }
+        for what, key in (("Ed25519", OLD), ("ML-DSA-44", NEW))
+    ] + [{"desc": what, "input": {"signer_key": key}, "wantErr": KEY} for what, key in bad.items()]
