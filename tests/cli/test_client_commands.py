@@ -348,6 +348,24 @@ def test_append_answered_wrongly(run: Command, served: ServedLog) -> None:
     assert "run again" not in run("append", "-", stdin=b"entry").stderr
 
 
+def test_append_input_that_ends_badly(run: Command, served: ServedLog, tmp_path: Path) -> None:
+    """Where input fails after some entries stand it is told how to go on, and only there."""
+    good, lines = tmp_path / "good", tmp_path / "lines"
+    good.write_bytes(b"entry")
+    absent = str(tmp_path / "absent")
+    lines.write_bytes(b"line\n" * 1_500 + b"x" * 70_000)
+    for arguments, exit_code, count in (
+        ([str(good), absent], 3, 1),
+        (["--lines", str(lines)], 2, 1_000),
+        ([absent, str(good)], 3, 0),
+    ):
+        size = len(served.log.entries)
+        result = run("append", *arguments)
+        assert (result.exit_code, result.stdout.count("\n")) == (exit_code, count)
+        assert len(served.log.entries) == size + count
+        assert result.stderr.count("run again with --id-prefix ") == bool(count)
+
+
 @pytest.mark.parametrize("options", [[], ["--lines"]], ids=["file", "lines"])
 def test_append_adds_nothing(run: Command, served: ServedLog, options: list[str]) -> None:
     """A log that answers a new entry with an old one of equal bytes is found out: exit 1."""

@@ -118,16 +118,17 @@ class _Run:
     async def append_files(self, files: Sequence[str]) -> None:
         """Append each file as one entry."""
         async with self._fetcher:
-            for number, file in enumerate(files, 1):
-                entry = await run_in_thread(partial(read_file, file, MAX_ENTRY_BYTES))
-                if len(entry) > MAX_ENTRY_BYTES:
-                    raise EntryTooLargeError(
-                        f"{file}: expected an entry of at most {MAX_ENTRY_BYTES} bytes"
-                    )
-                with self._named(file):
-                    result = await self._append(entry, self._ids.of(number))
-                self._report(result)
-                self._count += 1
+            with self._advised():
+                for number, file in enumerate(files, 1):
+                    entry = await run_in_thread(partial(read_file, file, MAX_ENTRY_BYTES))
+                    if len(entry) > MAX_ENTRY_BYTES:
+                        raise EntryTooLargeError(
+                            f"{file}: expected an entry of at most {MAX_ENTRY_BYTES} bytes"
+                        )
+                    with self._named(file):
+                        result = await self._append(entry, self._ids.of(number))
+                    self._report(result)
+                    self._count += 1
         self._print_doubts()
 
     async def append_lines(self, files: Sequence[str]) -> None:
@@ -136,7 +137,7 @@ class _Run:
         empty = 0
         async with self._fetcher:
             # The bar would be torn apart by indexes on the same terminal.
-            with Progress("appending", quiet=stdout_is_shown()) as progress:
+            with self._advised(), Progress("appending", quiet=stdout_is_shown()) as progress:
                 while batch := await run_in_thread(partial(next, batches, None)):
                     empty += batch.empty_lines
                     if not batch.entries:
@@ -214,7 +215,17 @@ class _Run:
             raise
         except TlogError as error:
             error.add_note(f"appending {where}")
-            if self._count or not _is_refusal(error):
+            if not self._count and not _is_refusal(error):
+                error.add_note(self._ids.advice)
+            raise
+
+    @contextmanager
+    def _advised(self) -> Iterator[None]:
+        """Say in an error how to go on where some entries stand already."""
+        try:
+            yield
+        except (TlogError, OSError) as error:
+            if self._count:
                 error.add_note(self._ids.advice)
             raise
 
