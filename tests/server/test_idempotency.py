@@ -213,7 +213,10 @@ async def test_entries_with_ids_are_bounded_by_the_queue(tmp_path: Path) -> None
         assert (await append(log, (b"x" * 100, "a"))).first_new == 1
 
 
-async def test_a_look_up_over_a_rebuild_of_the_index_is_never_believed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("over", [False, True], ids=["still under way", "over by then"])
+async def test_a_look_up_over_a_rebuild_of_the_index_is_never_believed(
+    tmp_path: Path, *, over: bool
+) -> None:
     """What a half-built index does not have may stand in the log: try again later."""
     async with running_log(tmp_path) as log:
         await append(log, (b"one", "a"))
@@ -221,7 +224,13 @@ async def test_a_look_up_over_a_rebuild_of_the_index_is_never_believed(tmp_path:
 
         def find_in_ruins(id_macs: list[bytes], start: int) -> list[object]:
             loop.call_soon_threadsafe(log.sequencer.suspect_index)
+            if over:
+                rebuilt = asyncio.run_coroutine_threadsafe(until(is_rebuilt), loop)
+                rebuilt.result(20)
             return [None for _ in id_macs]
+
+        def is_rebuilt() -> bool:
+            return log.sequencer.index_build > 0 and log.sequencer.indexed
 
         loop = asyncio.get_running_loop()
         log.store.find_ids = find_in_ruins  # type: ignore[method-assign, assignment]
