@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
 from tlog.addresses import Address, bind
 from tlog.api.app import make_local_app, make_public_app
@@ -22,6 +24,7 @@ from tlog.local import LocalClient, bind_socket, remove_socket, socket_path
 from tlog.store.base import Batch, Store
 from tlog.store.leveldb import LevelDBStore
 from tlog.store.leveldb_rows import LevelDBRows
+from tlog.workers.pool import WorkerPool
 from tlog_clients.errors import NotReachableError
 
 LOCAL_LIMITS = ConnectionLimits(256, 256)  # beside those of TCP, which cannot starve them
@@ -29,6 +32,16 @@ REQUEST_GRACE_S = 2.0  # of requests under way when shut-down begins, twice
 COMMAND_WAIT_S = 10.0  # of a command for a server that is starting or stopping
 SERVE_WAIT_S = 5.0  # of a server for a command that has the directory for a moment
 POLL_S = 0.05
+
+
+class Served(Protocol):
+    """What accepts connections from `start` to `close`."""
+
+    async def start(self) -> None:
+        """Accept."""
+
+    async def close(self) -> None:
+        """Accept nothing more; return when no request is under way."""
 
 
 class LevelDBStores:
@@ -89,11 +102,10 @@ async def serve(
         DataDirectoryError: its kinds, as Host.open. OSError: the address cannot be bound.
     """
     host = await _open_host_soon(config)
-    listeners: list[Listener] = []
+    listeners: list[Served] = []
     async with _ending(host, listeners):
         sockets, bound = bind(address)
-        limits = ConnectionLimits(config.connections, max(1, config.connections // 2))
-        listeners.append(Listener(make_public_app(host), sockets, REQUEST_GRACE_S, limits))
+        listeners.append(_public_listener(host, sockets))
         listeners.append(_local_listener(host, config.data_dir))
         await host.start()
         for listener in listeners:
@@ -165,7 +177,7 @@ async def local_client(config: Config) -> AsyncIterator[LocalClient]:
 async def _served_to_itself(host: Host) -> AsyncIterator[LocalClient]:
     """Serve a host on a socket of its own: other commands shall wait for the lock, not find us."""
     with TemporaryDirectory(prefix="tlog-") as name:
-        listeners: list[Listener] = []
+        listeners: list[Served] = []
         async with _ending(host, listeners):
             listeners.append(_local_listener(host, Path(name)))
             await host.start(publish=False)  # a command looks, and makes: it signs for no log
@@ -175,12 +187,21 @@ async def _served_to_itself(host: Host) -> AsyncIterator[LocalClient]:
                     yield client
 
 
+def _public_listener(host: Host, sockets: Sequence[socket.socket]) -> Served:
+    """What serves TCP: this process, or workers."""
+    config = host.config
+    if config.workers > 1:
+        return WorkerPool(host, sockets, config.workers, REQUEST_GRACE_S)
+    limits = ConnectionLimits(config.connections, max(1, config.connections // 2))
+    return Listener(make_public_app(host), sockets, REQUEST_GRACE_S, limits)
+
+
 def _local_listener(host: Host, directory: Path) -> Listener:
     return Listener(make_local_app(host), [bind_socket(directory)], REQUEST_GRACE_S, LOCAL_LIMITS)
 
 
 @asynccontextmanager
-async def _ending(host: Host, listeners: Sequence[Listener]) -> AsyncIterator[None]:
+async def _ending(host: Host, listeners: Sequence[Served]) -> AsyncIterator[None]:
     """End the host and its listeners with the block; the block's own error is the one raised."""
     try:
         yield
@@ -193,7 +214,7 @@ async def _ending(host: Host, listeners: Sequence[Listener]) -> AsyncIterator[No
     await _end(host, listeners)
 
 
-async def _end(host: Host, listeners: Sequence[Listener]) -> None:
+async def _end(host: Host, listeners: Sequence[Served]) -> None:
     """Not ready; nothing more is accepted; requests end; the host ends, and the lock is free."""
     host.begin_stop()
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,8 @@ class Config:
     response_bytes: int = 128 * MIB  # of large answers under way; half for one address
     wait_default_s: float = 10.0
     wait_max_s: int = 30
+    workers: int = 1  # processes that do HTTP; 1: the one that writes does it too
+    log_level: int = logging.WARNING  # what goes to stderr
     stop_timeout_s: float = 9.0  # after that nothing is signed and the exit code is 1
 
     def disk_reserve(self, disk_bytes: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import MappingProxyType
@@ -68,6 +68,7 @@ class Host:
         self._logs: dict[str, Log] = {}
         # Held while a log is made: one at a time, and shut-down waits for it.
         self._creating = asyncio.Lock()
+        self._observer: Callable[[], Awaitable[None]] | None = None
         self._publish = False
         self._started = False
         self._stopping = False
@@ -139,6 +140,10 @@ class Host:
             await self._open(row)
         self._started = publish
 
+    def observe(self, observer: Callable[[], Awaitable[None]] | None) -> None:
+        """Await observer after each change of logs or tokens, before it is answered."""
+        self._observer = observer
+
     async def create_log(self, new: NewLog) -> LogFacts:
         """Make a log and open it.
 
@@ -151,7 +156,9 @@ class Host:
                 message = f"at most {self.config.open_logs} logs may be open in one server"
                 raise UsageError(message)
             row = await self._control_call(self._maker.create, new)
-            return (await self._open(row)).facts
+            log = await self._open(row)
+            await self._announce()
+            return log.facts
 
     async def create_token(
         self, logs: Sequence[str], scopes: Sequence[Scope], lifetime_s: int = DEFAULT_LIFETIME_S
@@ -179,6 +186,7 @@ class Host:
         )
         await self._control_call(self.control.put_token, row)
         self.tokens.add(row)
+        await self._announce()
         return text
 
     async def revoke_token(self, token_id: str) -> None:
@@ -187,6 +195,7 @@ class Host:
         row = self.tokens.revoked(token_id)
         # At once, whatever the disk says: a token that should be dead must not live on.
         self.tokens.add(row)
+        await self._announce()
         await self._control_call(self.control.put_token, row)
 
     async def confirm_clock(self, name: str) -> None:
@@ -236,6 +245,10 @@ class Host:
         if self._publish:
             await log.start()
         return log
+
+    async def _announce(self) -> None:
+        if self._observer is not None:
+            await self._observer()
 
     def _check_running(self) -> None:
         if self._stopping:

@@ -6,7 +6,7 @@ Trees are hashed by RFC 6962's recursion, written down here once more: an oracle
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import cast
@@ -233,6 +233,7 @@ class FakeHost:
             "events": FakeLog("events", public=False, kind="event/1"),
         }
         self.tokens = TokenTable([], self.clock)
+        self.on_new_log: Callable[[], None] | None = None
 
     async def is_accepting(self) -> bool:
         return self.accepting
@@ -259,6 +260,8 @@ class FakeHost:
 
     async def create_log(self, new: NewLog) -> LogFacts:
         self.logs[new.name] = FakeLog(new.name, public=new.public, kind=new.kind)
+        if self.on_new_log is not None:
+            self.on_new_log()
         return self.logs[new.name].facts
 
     async def create_token(

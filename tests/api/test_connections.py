@@ -8,13 +8,13 @@ import pytest
 
 from tests.api.conftest import LIMITS, Api
 from tests.api.wire import HEALTHZ, LIMIT_S, ask, connect, until, until_closed
-from tlog.api import connection, listener
+from tlog.api import connection, connections
 from tlog.tokens import Scope
 
 
 @pytest.fixture(autouse=True)
 def _exact_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "SWEEP_S", 0.02)
+    monkeypatch.setattr(connections, "SWEEP_S", 0.02)
 
 
 def _append(api: Api) -> bytes:
@@ -119,7 +119,7 @@ async def test_connections_over_the_cap_of_an_address_are_closed(api: Api) -> No
     log.gate.clear()
     async with asyncio.timeout(LIMIT_S):
         asking = [asyncio.create_task(ask(api, _append(api))) for _ in range(LIMITS.per_address)]
-        await until(lambda: len(api.listener._table) == LIMITS.per_address)
+        await until(lambda: len(api.listener.connections._table) == LIMITS.per_address)
         await log.entered.wait()
         await asyncio.sleep(0.1)
         assert await ask(api, HEALTHZ) == b""
@@ -128,7 +128,7 @@ async def test_connections_over_the_cap_of_an_address_are_closed(api: Api) -> No
             assert response.status == 200
         log.gate.set()
         assert await asyncio.gather(*asking) == [b"HTTP/1.1 200 OK"] * LIMITS.per_address
-        await until(lambda: len(api.listener._table) == 0)
+        await until(lambda: len(api.listener.connections._table) == 0)
         assert await ask(api, HEALTHZ) == b"HTTP/1.1 200 OK"
 
 

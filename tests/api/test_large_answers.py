@@ -10,7 +10,7 @@ import pytest
 
 from tests.api.conftest import Api
 from tests.api.wire import LIMIT_S, until
-from tlog.api import connection, large_response, listener, response_budget
+from tlog.api import connection, connections, large_response, response_budget
 from tlog_proofs import format_entry_bundle
 
 MIB = 1024 * 1024
@@ -19,7 +19,7 @@ BUNDLE = b"GET /logs/public/tile/entries/000 HTTP/1.1\r\nHost: x\r\n\r\n"
 
 @pytest.fixture(autouse=True)
 def _exact_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "SWEEP_S", 0.02)
+    monkeypatch.setattr(connections, "SWEEP_S", 0.02)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ async def test_clients_that_do_not_listen_hold_bounded_memory_for_a_bounded_time
         # What is not in the kernel's buffers lies in the server once, not in the transports too.
         held = sum(
             one._transport.get_write_buffer_size()  # type: ignore[attr-defined]
-            for one in api.listener._table._open
+            for one in api.listener.connections._table._open
         )
         assert held < 2 * MIB
         async with api.http.get("/logs/public/tile/entries/000") as response:
@@ -118,7 +118,7 @@ async def test_small_answers_that_nobody_reads_end_the_connection(
                     deaf, b"GET /logs/public/entries/1 HTTP/1.1\r\nHost: x\r\n\r\n"
                 )
                 await asyncio.sleep(0.001)
-        await until(lambda: len(api.listener._table) == 0)
+        await until(lambda: len(api.listener.connections._table) == 0)
         deaf.close()
 
 
@@ -130,7 +130,7 @@ async def test_the_end_does_not_wait_for_the_deaf(api: Api, bundle: bytes) -> No
         await until(lambda: budget.used_bytes == len(bundle))
         await api.listener.close()
         await until(lambda: budget.used_bytes == 0)
-        await until(lambda: len(api.listener._table) == 0)
+        await until(lambda: len(api.listener.connections._table) == 0)
         deaf.close()
 
 
@@ -153,4 +153,4 @@ async def test_a_large_answer_holds_nothing_once_it_is_sent(
         async with api.http.request(method, missing, headers=headers) as response:
             assert response.status == 404
     assert budget.used_bytes == 0
-    assert len(api.listener._table) == 1
+    assert len(api.listener.connections._table) == 1

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import gzip
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -108,7 +107,7 @@ async def test_what_is_decompressed_is_what_counts(api: Api) -> None:
 
 async def test_a_body_has_an_end_however_fast_it_comes(api: Api) -> None:
     """A body above the minimum rate is still a 408 once its time is over."""
-    api.host.config = replace(api.host.config, body_timeout_s=0.3)
+    api.set_body_timeout(0.3)
     async with asyncio.timeout(LIMIT_S):
         reader, writer = await _begin(api, "add", OCTETS, 65_000, b"x")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,9 @@ READY = "ready: "
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
 ROOT = Path(__file__).parents[2]
+DISK = ("--disk-reserve", "0")
+# How many workers every server of the tests has, unless the test says it: 1 or more.
+WORKERS = os.environ.get("SERVER_WORKERS", "1")
 
 
 def tlog(*arguments: str) -> str:
@@ -73,7 +77,7 @@ class ServerProcess:
     def _spawn(self, errors: IO[str]) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", self.module, "serve", "--data", str(self._data_dir)]
         return subprocess.Popen(
-            [*command, "--listen", "127.0.0.1:0", "--disk-reserve", "0", *self._options],
+            [*command, "--listen", "127.0.0.1:0", "--workers", WORKERS, *DISK, *self._options],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import click
-import structlog
 
 from tlog.app import local_client
 from tlog.cli.output import print_facts
@@ -20,6 +18,7 @@ from tlog.config import Config
 from tlog.control import LOG_NAME
 from tlog.errors import UsageError
 from tlog.local import LOCAL_URL, LocalClient
+from tlog.program_log import configure_log
 from tlog_clients import HttpFetcher, Retries
 
 Answer = TypeVar("Answer")
@@ -93,19 +92,3 @@ async def open_fetcher(
         url = f"{LOCAL_URL}/logs/{log_name}"
         async with HttpFetcher(url, connector=client.connector(), retries=retries) as fetcher:
             yield fetcher, str(facts["vkey"])
-
-
-def configure_log(level: int) -> None:
-    """Write the program's log to stderr; tracebacks without values, which could be secrets."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            ),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,  # not a new one for each request
-    )

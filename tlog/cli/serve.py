@@ -13,13 +13,15 @@ import uvloop
 
 from tlog.addresses import Address, is_loopback, parse_address
 from tlog.app import serve
-from tlog.cli.data_dir import configure_log, data_option
+from tlog.cli.data_dir import data_option
 from tlog.config import Config
 from tlog.errors import UsageError
+from tlog.program_log import configure_log
 from tlog.signals import StopSignals
 
 # The databases of all logs need a few thousand at most; connections get half of what there is.
 MANY_DESCRIPTORS = 2**20
+MAX_WORKERS = 64
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -53,6 +55,14 @@ def _read_address(ctx: click.Context, param: click.Parameter, value: str) -> Add
     help="Refuse appends at so little free space.  [default: 2 GiB or 5 %, the larger]",
 )
 @click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(1, MAX_WORKERS),
+    default=1,
+    show_default=True,
+    help="Processes that do HTTP; beside 2 and more, one that writes.",
+)
+@click.option(
     "--log-level",
     type=click.Choice(_LEVELS),
     default="warning",
@@ -65,6 +75,7 @@ def command(
     address: Address,
     behind_tls_proxy: bool,
     disk_reserve_bytes: int | None,
+    workers: int,
     log_level: str,
 ) -> None:
     """Serve the logs of a data directory until SIGTERM or SIGINT."""
@@ -73,8 +84,14 @@ def command(
             f"{address.host} is not loopback: tokens and entries would travel unencrypted. "
             "Put a TLS proxy in front and say --behind-tls-proxy"
         )
-    configure_log(getattr(logging, log_level.upper()))
-    config = Config(data_dir=data_dir, disk_reserve_bytes=disk_reserve_bytes)
+    level = getattr(logging, log_level.upper())
+    configure_log(level)
+    config = Config(
+        data_dir=data_dir,
+        disk_reserve_bytes=disk_reserve_bytes,
+        workers=workers,
+        log_level=level,
+    )
     connections = min(config.connections, _raise_descriptor_limit() // 2)
     config = replace(config, connections=connections)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
