@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 
@@ -28,6 +29,7 @@ from tlog.store.keys import (
     pack_index,
     unpack_index,
 )
+from tlog.store.seen_ids import SeenIds
 from tlog.store.seen_keys import SeenKeys
 
 # When LevelDB's own write buffer is full, it goes on in the next WAL before the rows of the last
@@ -38,6 +40,11 @@ FLUSH_BYTES = 2 * 1024 * 1024
 WRITE_BUFFER_BYTES = 16 * 1024 * 1024
 ROW_OVERHEAD_BYTES = 32  # of a row in LevelDB's memory, beside its key and value
 BEYOND_KEYS = (b"\xff" * 5, b"\xff" * 6)
+# A look-up in so many groups or more asks SeenIds first, and reads back so many old ids for each.
+FEW_GROUPS = 2
+READ_BACK = 64
+READ_AT_ONCE = 4096  # a writer waits no longer than these take
+WINDOWS = 2  # that ids are looked for in: this week's and last week's
 CACHE_BYTES = 2 * 1024 * 1024
 # A lookup asks a table of every group: one that has to be opened first costs 100 times more.
 OPEN_FILES = 500
@@ -63,6 +70,8 @@ class LeafIndex:
         self.mark = 0
         self._unflushed = 0  # bytes of rows in memory; none after opening, which writes them out
         self._seen: SeenKeys | None = None  # of the newest group
+        self._seen_ids: dict[int, SeenIds] = {}  # by the first entry of a window
+        self._noting = Lock()  # held while ids are noted and written, so that none is missed
         try:
             self._database = self._open()
             self.mark = self._read_mark(self._database)
@@ -84,7 +93,15 @@ class LeafIndex:
             return
         mark = new.first_index + len(new.leaf_hashes)
         database = self._opened()
-        with wrapping("writing index/"), database.write_batch(transaction=True) as batch:
+        with (
+            self._noting,
+            wrapping("writing index/"),
+            database.write_batch(transaction=True) as batch,
+        ):
+            if new.ids:
+                macs = [row.id_mac for row in new.ids]
+                for seen in self._seen_ids.values():
+                    seen.note(macs)
             put = batch.put
             for group, rows in _rows_of_groups(new):
                 for key in self._seen_of(group, database).note(rows):
@@ -114,9 +131,22 @@ class LeafIndex:
 
     def find_ids(self, id_macs: Sequence[bytes], start: int) -> list[IdRow | None]:
         """For each MAC the row of the lowest entry in [start, mark) that has it, or None."""
-        groups = _groups(start, self.mark)
         with self._lock, wrapping("reading index/"):
-            return [self._find_id(id_mac, groups) for id_mac in id_macs]
+            database = self._opened()
+            groups = _groups(start, self.mark)
+            if len(groups) < FEW_GROUPS:
+                return [self._find_id(id_mac, groups) for id_mac in id_macs]
+            seen = self._seen_ids_from(start)
+            unread = range(groups.start, max(groups.start, min(groups.stop, seen.complete_from)))
+            rows = [
+                self._find_id(id_mac, groups if maybe else unread)
+                for id_mac, maybe in zip(id_macs, seen.may_hold(id_macs), strict=True)
+            ]
+            count = READ_BACK * len(id_macs)
+            while count > 0 and seen.complete_from > groups.start:
+                self._read_back(seen, min(count, READ_AT_ONCE), database)
+                count -= READ_AT_ONCE
+        return rows
 
     def drop(self) -> None:
         """Replace the index by an empty one: it holds nothing that the log does not.
@@ -135,6 +165,7 @@ class LeafIndex:
             self.mark = 0
             self._unflushed = 0
             self._seen = None
+            self._seen_ids.clear()
             self._database = self._open(create=True)
 
     def close(self) -> None:
@@ -172,6 +203,33 @@ class LeafIndex:
             ) as keys:
                 self._seen = SeenKeys(group, keys)
         return self._seen
+
+    def _seen_ids_from(self, start: int) -> SeenIds:
+        """What is known of the ids of entries from start on; of the newest windows only."""
+        with self._noting:
+            entries = self.mark - start
+            seen = self._seen_ids.get(start)
+            if seen is None or seen.outgrown(entries):
+                seen = SeenIds(entries, _groups(start, self.mark).stop)
+                self._seen_ids[start] = seen
+                if len(self._seen_ids) > WINDOWS:
+                    del self._seen_ids[min(self._seen_ids)]
+        return seen
+
+    def _read_back(self, seen: SeenIds, count: int, database: plyvel.DB) -> None:
+        """Take note of the next count ids that were written before seen began, or less."""
+        group = seen.complete_from - 1
+        with database.iterator(
+            start=seen.resume_after or group_id_key(group, b""),
+            include_start=False,  # no id has an empty MAC
+            stop=mark_key((group + 1) << INDEX_GROUP_BITS),
+            include_value=False,
+            verify_checksums=True,
+            fill_cache=False,
+        ) as keys:
+            some = list(islice(keys, count))
+        with self._noting:
+            seen.read_back(some, count)
 
     def _opened(self) -> plyvel.DB:
         if self._database is None:
