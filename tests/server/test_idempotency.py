@@ -7,7 +7,9 @@ import hashlib
 import hmac
 import shutil
 import sqlite3
+import threading
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -34,6 +36,7 @@ from tlog.errors import (
 )
 from tlog.idempotency import Placed
 from tlog.ids import WEEK_S, EntryId, IdKeys, WeekKey, week_of
+from tlog.store.commit_record import IdRow
 from tlog_proofs import leaf_hash
 
 MONDAY = (week_of(START_S) + 1) * WEEK_S
@@ -211,6 +214,34 @@ async def test_entries_with_ids_are_bounded_by_the_queue(tmp_path: Path) -> None
             await append(log, (b"x" * 1001, "a"))
         assert log.budget.used_bytes == 0
         assert (await append(log, (b"x" * 100, "a"))).first_new == 1
+        gate, find_ids = threading.Event(), log.store.find_ids
+
+        def find_slowly(id_macs: list[bytes], start: int) -> list[IdRow | None]:
+            assert gate.wait(20)
+            return find_ids(id_macs, start)
+
+        log.store.find_ids = find_slowly  # type: ignore[method-assign, assignment]
+        held = asyncio.create_task(append(log, (b"x" * 600, "b")))
+        await until(lambda: log.budget.used_bytes > 600)
+        with pytest.raises(QueueFullError):
+            await append(log, (b"x" * 600, "c"))
+        gate.set()
+        assert (await held).first_new == 2
+        assert log.budget.used_bytes == 0
+
+
+async def test_an_index_that_a_look_up_finds_damaged_is_begun_anew(tmp_path: Path) -> None:
+    """Try again later; then the id is found."""
+    async with running_log(tmp_path) as log:
+        await append(log, (b"one", "a"))
+        find_ids = log.store.find_ids
+        log.store.find_ids = Mock(side_effect=StoreError("rotten"))  # type: ignore[method-assign]
+        with pytest.raises(StartingError, match="damaged"):
+            await append(log, (b"one", "a"))
+        log.store.find_ids = find_ids  # type: ignore[method-assign]
+        assert log.sequencer.index_build == 1
+        await until(lambda: log.sequencer.indexed)
+        assert (await append(log, (b"one", "a"))).first_new is None
 
 
 @pytest.mark.parametrize("over", [False, True], ids=["still under way", "over by then"])
