@@ -504,6 +504,31 @@ def test_unreachable(run: Command, served: ServedLog, command: str) -> None:
     assert "Connection refused" in result.stderr
 
 
+def test_answer_too_long(run: Command, served: ServedLog) -> None:
+    """An answer over the bound of its kind is the other side's fault: exit 1."""
+    served.log.answer = lambda path, data: bytes(1 << 21) if path == "checkpoint" else data
+    result = run("head")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "checkpoint: expected at most 1048576 bytes" in result.stderr
+
+
+def test_nobody_reads_the_output(run: Command) -> None:
+    """Output that nobody takes ends a command with exit 3 and one line."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    settings = {name: value for name, value in run.environment.items() if value is not None}
+    done = subprocess.run(
+        [sys.executable, "-m", "tlog", "head", "--state", str(run.state)],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        env=os.environ | settings,
+        timeout=START_TIMEOUT_S,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (3, b"tlog: Broken pipe\n")
+
+
 USAGE = {
     "no index": ["get"],
     "index no number": ["get", "x"],
