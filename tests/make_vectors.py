@@ -16,6 +16,7 @@ from tests.vectors import (
     encodings,
     notes,
     proofs,
+    receipts,
     stores,
     tiles,
 )
@@ -28,6 +29,7 @@ MAKERS = (
     checkpoints,
     cosignatures,
     cosignature_messages,
+    receipts,
     encodings,
     stores,
 )

@@ -5,13 +5,7 @@ a TlogError. Only signatures need the package cryptography, only CBOR needs cbor
 """
 
 from tlog_proofs.cbor import decode_cbor, encode_cbor
-from tlog_proofs.checkpoint import (
-    Checkpoint,
-    SignedCheckpoint,
-    format_checkpoint,
-    open_checkpoint,
-    parse_checkpoint,
-)
+from tlog_proofs.checkpoint import Checkpoint, format_checkpoint, parse_checkpoint
 from tlog_proofs.cosignature import (
     Ed25519CosignatureVerifier,
     MlDsa44CosignatureVerifier,
@@ -36,15 +30,18 @@ from tlog_proofs.errors import (
     MalformedGenesisError,
     MalformedKeyError,
     MalformedNoteError,
+    MalformedPolicyError,
     MalformedProofError,
     MalformedReceiptError,
     MalformedTileError,
     MalformedTlogProofError,
     MissingDependencyError,
     OriginMismatchError,
+    QuorumError,
     RootMismatchError,
     TlogError,
     UnknownKeyError,
+    UnsignedExtensionError,
     VerificationError,
 )
 from tlog_proofs.genesis import (
@@ -72,6 +69,12 @@ from tlog_proofs.hashing import (
     root_from_leaf_hashes,
 )
 from tlog_proofs.keys import VerifierKey, parse_cosigner_key, parse_signer_key, parse_vkey
+from tlog_proofs.make_receipt import (
+    format_consistency_receipt,
+    format_receipt,
+    receipt_text,
+    sign_receipts,
+)
 from tlog_proofs.note import (
     MAX_NOTE_BYTES,
     MAX_SIGNATURES,
@@ -86,11 +89,35 @@ from tlog_proofs.note import (
     parse_note_unverified,
     sign_note,
 )
+from tlog_proofs.policy import (
+    Policy,
+    PolicyGroup,
+    PolicyLog,
+    PolicyWitness,
+    check_quorum,
+)
+from tlog_proofs.policy_text import MAX_POLICY_BYTES, parse_policy
 from tlog_proofs.prove import (
     prove_consistency,
     prove_inclusion,
     prove_subtree_consistency,
     prove_subtree_inclusion,
+)
+from tlog_proofs.receipt import (
+    MAX_RECEIPT_BYTES,
+    ConsistencyProof,
+    InclusionProof,
+    Receipt,
+    parse_receipt,
+    verify_consistency_receipt,
+    verify_receipt,
+)
+from tlog_proofs.signed_checkpoint import (
+    Cosignature,
+    CosignedCheckpoint,
+    SignedCheckpoint,
+    Trust,
+    open_checkpoint,
 )
 from tlog_proofs.strict import decode_base64, encode_base64, parse_decimal
 from tlog_proofs.tiles import (
@@ -122,6 +149,7 @@ from tlog_proofs.verified_tiles import (
 )
 from tlog_proofs.verify import (
     MAX_PROOF_HASHES,
+    root_from_inclusion,
     verify_consistency,
     verify_inclusion,
     verify_subtree_consistency,
@@ -137,7 +165,9 @@ __all__ = [
     "MAX_ENTRY_BYTES",
     "MAX_LEVEL",
     "MAX_NOTE_BYTES",
+    "MAX_POLICY_BYTES",
     "MAX_PROOF_HASHES",
+    "MAX_RECEIPT_BYTES",
     "MAX_SIGNATURES",
     "MAX_SIZE",
     "MAX_TLOG_PROOF_BYTES",
@@ -145,12 +175,16 @@ __all__ = [
     "TILE_WIDTH",
     "BadSignatureError",
     "Checkpoint",
+    "ConsistencyProof",
+    "Cosignature",
+    "CosignedCheckpoint",
     "Ed25519CosignatureVerifier",
     "Ed25519Cosigner",
     "Ed25519Signer",
     "Ed25519Verifier",
     "EntryBundle",
     "Genesis",
+    "InclusionProof",
     "MalformedCborError",
     "MalformedCheckpointError",
     "MalformedCosignatureError",
@@ -158,6 +192,7 @@ __all__ = [
     "MalformedGenesisError",
     "MalformedKeyError",
     "MalformedNoteError",
+    "MalformedPolicyError",
     "MalformedProofError",
     "MalformedReceiptError",
     "MalformedTileError",
@@ -169,21 +204,30 @@ __all__ = [
     "NoteSignature",
     "OpenedNote",
     "OriginMismatchError",
+    "Policy",
+    "PolicyGroup",
+    "PolicyLog",
+    "PolicyWitness",
     "Predecessor",
+    "QuorumError",
     "ReadSubtree",
+    "Receipt",
     "RootMismatchError",
     "SignedCheckpoint",
     "Signer",
     "Tile",
     "TlogError",
     "TlogProof",
+    "Trust",
     "UnknownKeyError",
+    "UnsignedExtensionError",
     "VerificationError",
     "VerifiedTiles",
     "Verifier",
     "VerifierKey",
     "aligned_subtrees",
     "check_origin",
+    "check_quorum",
     "check_tile",
     "cosignature_message",
     "cosignature_timestamp",
@@ -192,9 +236,11 @@ __all__ = [
     "encode_base64",
     "encode_cbor",
     "format_checkpoint",
+    "format_consistency_receipt",
     "format_entry_bundle",
     "format_genesis",
     "format_note",
+    "format_receipt",
     "format_tlog_proof",
     "key_id",
     "leaf_hash",
@@ -207,6 +253,8 @@ __all__ = [
     "parse_entry_bundle",
     "parse_genesis",
     "parse_note_unverified",
+    "parse_policy",
+    "parse_receipt",
     "parse_signer_key",
     "parse_tile_path",
     "parse_tlog_proof",
@@ -216,9 +264,12 @@ __all__ = [
     "prove_inclusion",
     "prove_subtree_consistency",
     "prove_subtree_inclusion",
+    "receipt_text",
     "right_edge",
+    "root_from_inclusion",
     "root_from_leaf_hashes",
     "sign_note",
+    "sign_receipts",
     "subtree_message",
     "subtree_root",
     "subtree_root_in_tile",
@@ -230,7 +281,9 @@ __all__ = [
     "tiles_for_leaves",
     "tree_root",
     "verify_consistency",
+    "verify_consistency_receipt",
     "verify_inclusion",
+    "verify_receipt",
     "verify_subtree_consistency",
     "verify_subtree_inclusion",
     "verify_tlog_proof",

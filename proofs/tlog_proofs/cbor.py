@@ -36,8 +36,14 @@ def encode_cbor(value: object) -> bytes:
     return encoded
 
 
-def decode_cbor(data: bytes, *, max_bytes: int) -> Any:  # noqa: ANN401 - the caller checks shapes
+def decode_cbor(data: bytes, *, max_bytes: int, any_key_order: bool = False) -> Any:  # noqa: ANN401 - the caller checks shapes
     """Decode deterministic CBOR of at most `max_bytes` bytes: one value, nothing after it.
+
+    Args:
+        data: the encoding.
+        max_bytes: its bound.
+        any_key_order: take the keys of maps in any order, each once: only for what others wrote
+            and a signature covers, where another order is another text.
 
     Raises:
         MalformedCborError: it is longer, or anything that encode_cbor does not write.
@@ -52,7 +58,10 @@ def decode_cbor(data: bytes, *, max_bytes: int) -> Any:  # noqa: ANN401 - the ca
     except (cbor2.CBORError, ValueError) as error:
         # What is left for the decoder to find is text that is not UTF-8.
         raise MalformedCborError(f"expected CBOR, got {show(data)}: {error}") from error
-    if encode_cbor(value) != data:
+    encoded = encode_cbor(value)
+    # A key given twice and a longer form both make the encoding shorter than what was decoded, and
+    # nothing makes it longer: what keeps its length differs in the order of keys alone.
+    if encoded != data and not (any_key_order and len(encoded) == len(data)):
         raise MalformedCborError(f"expected deterministic CBOR, got another encoding: {show(data)}")
     return value
 

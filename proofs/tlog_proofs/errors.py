@@ -8,6 +8,7 @@
     |  +- MalformedKeyError               key names, vkeys, signer keys
     |  +- MalformedCheckpointError        checkpoint texts
     |  +- MalformedCosignatureError       timestamps that no cosignature can have
+    |  +- MalformedPolicyError            tlog-policy files
     |  +- MalformedTlogProofError         .tlog-proof files
     |  +- MalformedGenesisError           entry 0, origins and kinds
     |  +- MalformedCborError              CBOR that is not deterministic, or out of bounds
@@ -17,12 +18,16 @@
     |  +- BadSignatureError               a known key's signature fails
     |  +- UnknownKeyError                 no signature by a known key
     |  +- OriginMismatchError             signed, but by or for another log
+    |  +- UnsignedExtensionError          extension lines that the log's signature does not cover
+    |  +- QuorumError                     too few cosignatures for a policy
     +- MissingDependencyError             an extra of this package is not installed
 
 Errors hold the fields that a caller may want to print; they never hold secrets.
 """
 
 from __future__ import annotations
+
+_NAMES_SHOWN = 8
 
 
 class TlogError(Exception):
@@ -55,6 +60,10 @@ class MalformedCheckpointError(MalformedError):
 
 class MalformedCosignatureError(MalformedError):
     """A timestamp that no cosignature can have, or not that one."""
+
+
+class MalformedPolicyError(MalformedError):
+    """Bytes that are not a tlog-policy file."""
 
 
 class MalformedTlogProofError(MalformedError):
@@ -118,6 +127,26 @@ class OriginMismatchError(VerificationError):
     def __str__(self) -> str:
         """Both origins."""
         return f"expected a checkpoint of origin {self.expected!a}, got one of {self.actual!a}"
+
+
+class UnsignedExtensionError(VerificationError):
+    """A checkpoint has extension lines, and what the log signed does not cover them."""
+
+
+class QuorumError(VerificationError):
+    """The cosignatures by `witnesses` (names in a policy) do not make up its `quorum`."""
+
+    def __init__(self, quorum: bytes, witnesses: tuple[bytes, ...]) -> None:
+        super().__init__(quorum, witnesses)
+        self.quorum = quorum
+        self.witnesses = witnesses
+
+    def __str__(self) -> str:
+        """The quorum's name, and who cosigned."""
+        shown = [ascii(name[:40])[1:] for name in (self.quorum, *self.witnesses[:_NAMES_SHOWN])]
+        names = ", ".join(shown[1:]) or "nobody"
+        more = "" if len(self.witnesses) <= _NAMES_SHOWN else " and others"
+        return f"expected a quorum of {shown[0]}, got cosignatures by {names}{more}"
 
 
 class MissingDependencyError(TlogError):

@@ -40,13 +40,27 @@ def verify_inclusion(
 
     Source: RFC 9162 section 2.1.3.2.
     """
+    computed = root_from_inclusion(index, size, leaf_hash, proof)
+    check_hash(root)
+    _check_root(root, computed)
+
+
+def root_from_inclusion(index: int, size: int, leaf_hash: bytes, proof: Sequence[bytes]) -> bytes:
+    """Compute the root hash (32 bytes) that a proof gives the tree of `size` with that leaf.
+
+    Requires 0 <= index < size. Whose root it is, is for the caller to find out.
+
+    Raises:
+        MalformedProofError: index >= size, or a count or length is impossible for them.
+
+    Source: RFC 9162 section 2.1.3.2.
+    """
     check_size("index", index)
     check_size("tree size", size)
     if index >= size:
         raise MalformedProofError(f"expected index < size, got index {index} and size {size}")
-    check_hash(leaf_hash)
-    check_hash(root)
-    verify_subtree_consistency(index, index + 1, size, proof, leaf_hash, root)
+    _check_hashes(proof, leaf_hash)
+    return _roots_from_proof(index, index + 1, size, proof, leaf_hash)[1]
 
 
 def verify_consistency(

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests import strategies
+from tests import reference, strategies
 from tests.vectors import runner
 from tests.vectors.keys import LOG, WITNESS
+from tests.vectors.receipt_bytes import LEAVES, ROOT
 from tlog_proofs import (
     Checkpoint,
     Ed25519Verifier,
@@ -43,12 +44,16 @@ from tlog_proofs import (
     parse_entry_bundle,
     parse_genesis,
     parse_note_unverified,
+    parse_receipt,
     parse_signer_key,
     parse_tile_path,
     parse_tlog_proof,
     parse_vkey,
+    verify_consistency_receipt,
+    verify_receipt,
     verify_tlog_proof,
 )
+from tlog_proofs.cose_sign1 import format_cose_sign1
 
 
 class Parser(NamedTuple):
@@ -103,6 +108,32 @@ def reverify_tlog_proof(data: bytes) -> bytes:
     except TlogError as error:
         check_message(error)
     return format_tlog_proof(proof)
+
+
+def reread_receipt(data: bytes) -> bytes:
+    """Parse a receipt and write its COSE_Sign1 again."""
+    return format_cose_sign1(parse_receipt(data).message)
+
+
+def reverify_receipt(data: bytes) -> bytes:
+    """Verify a receipt of inclusion: if the log's key accepts it, its proofs lead to its root.
+
+    As a receipt of consistency it is refused, whatever it is.
+    """
+    with pytest.raises(TlogError) as caught:
+        verify_consistency_receipt(data, 6, 13, bytes(32), bytes(32), LOG.verifier)
+    check_message(caught.value)
+    try:
+        verify_receipt(data, LEAVES[5], LOG.verifier)
+    except TlogError as error:
+        check_message(error)
+        return data
+    for proof in parse_receipt(data).inclusion:
+        root = reference.roots_from_proof(
+            proof.index, proof.index + 1, proof.size, list(proof.proof), LEAVES[5]
+        )[1]
+        assert root == ROOT
+    return data
 
 
 def reread_bundle(data: bytes) -> bytes:
@@ -164,6 +195,8 @@ PARSERS = {
         "cbor/printed-rfc8949-appendix-a.json",
         "cbor",
     ),
+    "receipt": Parser(reread_receipt, "receipt/malformed.json", "receipt"),
+    "verified receipt": Parser(reverify_receipt, "receipt/inclusion.json", "receipt"),
     "genesis": Parser(
         lambda data: format_genesis(parse_genesis(data)), "genesis/entries.json", "entry"
     ),
@@ -176,7 +209,7 @@ def good_inputs(parser: Parser) -> list[bytes]:
     for case in runner.load(parser.vectors)["cases"]:
         value = case["input"].get(parser.field)
         if "wantErr" not in case and value is not None:
-            is_hex = parser.field in {"bundle", "cbor", "entry"}
+            is_hex = parser.field in {"bundle", "cbor", "entry", "receipt"}
             good.append(bytes.fromhex(value) if is_hex else value.encode())
     assert good
     return good

@@ -79,6 +79,9 @@ def test_works_without_extras() -> None:
         genesis = t.Genesis("example.com/foo", "opaque/1", 1, (vkey,))
         expect("cbor2", "cbor", t.format_genesis, genesis)
         expect("cbor2", "cbor", t.parse_genesis, b"1")
+        expect("cbor2", "cbor", t.receipt_text, key, 2, leaf)
+        expect("cbor2", "cbor", t.format_receipt, key, 0, 2, [leaf], b"")
+        expect("cbor2", "cbor", t.verify_receipt, b"\\xd2", leaf, key)
         print("done")
         """,
     )
