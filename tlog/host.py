@@ -145,7 +145,7 @@ class Host:
         self._observer = observer
 
     async def create_log(self, new: NewLog) -> LogFacts:
-        """Make a log and open it.
+        """Make a log and open it. Cancelling waits for that: what exists must be open.
 
         Raises:
             UsageError, AlreadyExistsError, StoreError: as LogMaker.create.
@@ -155,10 +155,18 @@ class Host:
             if len(self._logs) >= self.config.open_logs:
                 message = f"at most {self.config.open_logs} logs may be open in one server"
                 raise UsageError(message)
-            row = await self._control_call(self._maker.create, new)
-            log = await self._open(row)
-            await self._announce()
-            return log.facts
+            making = asyncio.create_task(self._make(new))
+            try:
+                return await asyncio.shield(making)
+            except asyncio.CancelledError:
+                await asyncio.wait([making])
+                raise
+
+    async def _make(self, new: NewLog) -> LogFacts:
+        row = await self._control_call(self._maker.create, new)
+        log = await self._open(row)
+        await self._announce()
+        return log.facts
 
     async def create_token(
         self, logs: Sequence[str], scopes: Sequence[Scope], lifetime_s: int = DEFAULT_LIFETIME_S
@@ -195,8 +203,10 @@ class Host:
         row = self.tokens.revoked(token_id)
         # At once, whatever the disk says: a token that should be dead must not live on.
         self.tokens.add(row)
-        await self._announce()
-        await self._control_call(self.control.put_token, row)
+        try:
+            await self._announce()
+        finally:
+            await self._control_call(self.control.put_token, row)
 
     async def confirm_clock(self, name: str) -> None:
         """An operator vouches for the clock of a log; NotFoundError for an unknown one."""

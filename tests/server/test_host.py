@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import sys
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import AsyncMock, patch
 
 import plyvel
 import pytest
@@ -422,6 +422,30 @@ async def test_shut_down_waits_for_a_creation_under_way(tmp_path: Path) -> None:
     assert facts.state in {"ready", "stopping"}
     async with open_host(tmp_path) as host:
         assert host.log("a").state == "ready"
+
+
+async def test_a_creation_whose_caller_left_is_finished(tmp_path: Path) -> None:
+    """A log that exists on disk is open in the host, or its name would be taken for nothing."""
+    async with open_host(tmp_path) as host:
+        creating = asyncio.create_task(host.create_log(NewLog("a", ORIGIN)))
+        await until((tmp_path / "logs" / "a.new").exists)
+        creating.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await creating
+        await host.log("a").append([b"x"])
+
+
+async def test_a_revocation_is_durable_whoever_cannot_be_told(tmp_path: Path) -> None:
+    """A token that was revoked is not valid again after a restart."""
+    await filled(tmp_path, 0)
+    async with open_host(tmp_path) as host:
+        row = host.tokens.find(await host.create_token(["a"], [Scope.READ]))
+        assert row is not None
+        host.observe(AsyncMock(side_effect=OSError))
+        with pytest.raises(OSError):  # noqa: PT011 - whatever the observer raises
+            await host.revoke_token(row.id)
+    async with open_host(tmp_path) as host:
+        assert host.tokens.rows[row.id].revoked is not None
 
 
 async def test_a_host_that_only_looks_signs_nothing(tmp_path: Path) -> None:
