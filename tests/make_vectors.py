@@ -15,6 +15,8 @@ from tests.vectors import (
     cosignatures,
     encodings,
     notes,
+    policies,
+    policy_checkpoints,
     proofs,
     receipts,
     stores,
@@ -30,6 +32,8 @@ MAKERS = (
     cosignatures,
     cosignature_messages,
     receipts,
+    policies,
+    policy_checkpoints,
     encodings,
     stores,
 )

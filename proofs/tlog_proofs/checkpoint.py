@@ -5,8 +5,8 @@
     CsUYapGG...q2I=            root hash, base64
     ...                        extension lines, if any; nothing is known about them
 
-`parse_checkpoint` reads that text alone; `open_checkpoint` takes the whole signed note and verifies
-the log's signature first. Trust only what the second one gives.
+`parse_checkpoint` reads that text alone; `open_checkpoint` in signed_checkpoint.py takes the whole
+signed note and verifies the log's signature first. Trust only what the second one gives.
 
 Source: C2SP tlog-checkpoint.
 """
@@ -15,14 +15,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tlog_proofs.errors import (
-    MalformedCheckpointError,
-    MalformedError,
-    OriginMismatchError,
-)
+from tlog_proofs.errors import MalformedCheckpointError, MalformedError
 from tlog_proofs.geometry import check_size
 from tlog_proofs.hashing import EMPTY_ROOT
-from tlog_proofs.note import Verifier, check_text, open_note
+from tlog_proofs.note import check_text
 from tlog_proofs.strict import decode_base64, encode_base64, parse_decimal, show
 from tlog_proofs.verify import check_hash
 
@@ -41,29 +37,6 @@ class Checkpoint:
     size: int
     root: bytes
     extensions: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SignedCheckpoint:
-    """A checkpoint whose log signature was verified, with the note that says so, byte for byte."""
-
-    checkpoint: Checkpoint
-    note: bytes
-
-    @property
-    def origin(self) -> str:
-        """Origin of the log."""
-        return self.checkpoint.origin
-
-    @property
-    def size(self) -> int:
-        """Tree size."""
-        return self.checkpoint.size
-
-    @property
-    def root(self) -> bytes:
-        """Root hash: 32 bytes."""
-        return self.checkpoint.root
 
 
 def parse_checkpoint(text: bytes) -> Checkpoint:
@@ -152,20 +125,3 @@ def check_origin_line(origin: str) -> None:
         check_text(data + b"\n")
     except MalformedError as error:
         raise MalformedCheckpointError(f"origin: {error}") from error
-
-
-def open_checkpoint(note: bytes, log_key: Verifier) -> SignedCheckpoint:
-    """Verify a checkpoint's log signature and origin; the key's name is the log's origin.
-
-    Raises:
-        MalformedNoteError: it is no signed note.
-        UnknownKeyError: it is not signed by the log's key.
-        BadSignatureError: a signature by the log's key fails.
-        MalformedCheckpointError: the signed text is no checkpoint.
-        OriginMismatchError: the log's key signed a checkpoint of another origin.
-    """
-    opened = open_note(note, [log_key])
-    checkpoint = parse_checkpoint(opened.text)
-    if checkpoint.origin != log_key.name:
-        raise OriginMismatchError(log_key.name, checkpoint.origin)
-    return SignedCheckpoint(checkpoint, note)

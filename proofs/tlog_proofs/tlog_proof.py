@@ -13,11 +13,19 @@ Source: C2SP tlog-proof.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import overload
 
-from tlog_proofs.checkpoint import SignedCheckpoint, open_checkpoint, parse_checkpoint
+from tlog_proofs.checkpoint import parse_checkpoint
 from tlog_proofs.errors import MalformedError, MalformedTlogProofError
 from tlog_proofs.hashing import HASH_SIZE
-from tlog_proofs.note import MAX_NOTE_BYTES, Verifier, parse_note_unverified
+from tlog_proofs.note import MAX_NOTE_BYTES, parse_note_unverified
+from tlog_proofs.policy import Policy
+from tlog_proofs.signed_checkpoint import (
+    CosignedCheckpoint,
+    SignedCheckpoint,
+    Trust,
+    open_checkpoint,
+)
 from tlog_proofs.strict import decode_base64, encode_base64, parse_decimal
 from tlog_proofs.verify import verify_inclusion
 
@@ -108,26 +116,32 @@ def format_tlog_proof(proof: TlogProof) -> bytes:
     return "\n".join(parts).encode("ascii") + proof.checkpoint
 
 
-def verify_tlog_proof(proof: TlogProof, leaf_hash: bytes, log_key: Verifier) -> SignedCheckpoint:
+@overload
+def verify_tlog_proof(proof: TlogProof, leaf_hash: bytes, trust: Policy) -> CosignedCheckpoint: ...
+@overload
+def verify_tlog_proof(proof: TlogProof, leaf_hash: bytes, trust: Trust) -> SignedCheckpoint: ...
+def verify_tlog_proof(proof: TlogProof, leaf_hash: bytes, trust: Trust) -> SignedCheckpoint:
     """Verify that a log signed a tree with this leaf hash at the proof's index.
 
-    Cosignatures are not looked at, nor is `extra`.
+    By a policy, that its quorum cosigned the tree as well; by a key alone, cosignatures are not
+    looked at. `extra` never is.
 
     Args:
         proof: as from parse_tlog_proof.
         leaf_hash: 32 bytes, computed by the caller from what it wants proved.
-        log_key: key of the log; its name is the log's origin.
+        trust: as of open_checkpoint: key or keys of the log, or a policy.
 
     Returns:
         The checkpoint under which the entry was proved.
 
     Raises:
-        MalformedNoteError, MalformedCheckpointError, UnknownKeyError, BadSignatureError,
-        OriginMismatchError: as open_checkpoint.
+        MalformedNoteError, MalformedKeyError, MalformedCheckpointError, UnknownKeyError,
+        BadSignatureError, OriginMismatchError, UnsignedExtensionError, QuorumError: as
+            open_checkpoint.
         MalformedProofError, RootMismatchError: as verify_inclusion.
 
     Source: C2SP tlog-proof, "Verifying a tlog proof".
     """
-    signed = open_checkpoint(proof.checkpoint, log_key)
+    signed = open_checkpoint(proof.checkpoint, trust)
     verify_inclusion(proof.index, signed.size, leaf_hash, proof.proof, signed.root)
     return signed

@@ -39,6 +39,9 @@ VECTORS = {
     ),
     "note": ("note/open.json", "note/malformed.json", "note/printed-c2sp-first-example.json"),
     "checkpoint": ("checkpoint/open.json", "checkpoint/texts.json"),
+    "signed_checkpoint": ("checkpoint/open.json", "policy/checkpoints.json"),
+    "policy": ("policy/checkpoints.json",),
+    "policy_text": ("policy/texts.json", "policy/malformed.json"),
     "tlog_proof": ("tlog-proof/proofs.json",),
     "key_text": ("key/vkeys.json", "key/signer-keys.json"),
     "keys": ("key/vkeys.json", "key/signer-keys.json", "key/cosigner-keys.json"),
@@ -96,6 +99,13 @@ SURVIVORS = {
     },
     "cosignature": {
         "if len(signature.signature) <= TIMESTAMP_SIZE:": "verified lines are longer",
+    },
+    "policy": {
+        "if not logs:": "for_origin; test_policy",
+        "logs = tuple(log for log in self.logs if log.key.name == origin)": "likewise",
+    },
+    "policy_text": {
+        "if len(text) > MAX_POLICY_BYTES:": BOUND,
     },
     "key_text": {
         'if len(id_text) != 2 * KEY_ID_SIZE or not set(id_text) <= set("0123456789abcdef"):': (

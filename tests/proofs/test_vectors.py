@@ -37,6 +37,9 @@ FILES = (
     "receipt/inclusion.json",
     "receipt/malformed.json",
     "receipt/signed.json",
+    "policy/checkpoints.json",
+    "policy/malformed.json",
+    "policy/texts.json",
     "strict/base64.json",
     "strict/decimals.json",
     "strict/printed-rfc4648-base64.json",
@@ -52,6 +55,7 @@ FILES = (
     "tile/printed-c2sp-partial.json",
     "tile/printed-c2sp-path.json",
     "tile/verified.json",
+    "tlog-proof/policies.json",
     "tlog-proof/proofs.json",
 )
 

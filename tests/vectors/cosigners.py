@@ -47,18 +47,30 @@ def subtree_message(
     )
 
 
+def vkey_of(name: str, public_key: bytes, key_type: int = NOTE) -> str:
+    """Write a vkey with the key id that signed-note recommends, for a key of any length."""
+    typed = bytes([key_type]) + public_key
+    digest = hashlib.sha256(name.encode() + b"\n" + typed).hexdigest()
+    return f"{name}+{digest[:8]}+{b64(typed)}"
+
+
 @dataclass(frozen=True)
 class Key:
-    """A key of a type under a name; its seed is as spec/vectors/README.md says."""
+    """A key of a type under a name; its seed is as spec/vectors/README.md says.
+
+    With `seed_of`, it is the same private key as that name's.
+    """
 
     name: str
     key_type: int = ED25519
     number: int = 0
+    seed_of: str = ""
 
     @property
     def seed(self) -> bytes:
         """The 32-byte seed."""
-        return hashlib.sha256(f"tlog test key {self.number}: {self.name}".encode()).digest()
+        name = self.seed_of or self.name
+        return hashlib.sha256(f"tlog test key {self.number}: {name}".encode()).digest()
 
     @property
     def public_key(self) -> bytes:
@@ -76,8 +88,7 @@ class Key:
     @property
     def vkey(self) -> str:
         """The vkey."""
-        typed = bytes([self.key_type]) + self.public_key
-        return f"{self.name}+{self.key_id.hex()}+{b64(typed)}"
+        return vkey_of(self.name, self.public_key, self.key_type)
 
     @property
     def signer_key(self) -> str:

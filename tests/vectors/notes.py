@@ -6,7 +6,7 @@ import base64
 import hashlib
 from typing import Any
 
-from tests.vectors.cosigners import ED25519, ML_DSA, Key
+from tests.vectors.cosigners import ED25519, ML_DSA, Key, vkey_of
 from tests.vectors.cosigners import NOTE as NOTE_TYPE
 from tests.vectors.keys import LOG, ORIGIN, STRANGER, WITNESS
 from tlog_proofs import Ed25519Signer
@@ -63,12 +63,6 @@ def b64(data: bytes) -> str:
 def typed(key_type: int, key: bytes) -> str:
     """Encode key material after its type byte."""
     return b64(bytes([key_type]) + key)
-
-
-def vkey_of(name: str, public_key: bytes, key_type: int = 1) -> str:
-    """Write a vkey with the key id that signed-note recommends, for a key of any length."""
-    digest = hashlib.sha256(name.encode() + bytes([10, key_type]) + public_key).hexdigest()
-    return f"{name}+{digest[:8]}+{typed(key_type, public_key)}"
 
 
 def flipped(text: str, key: Ed25519Signer) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import tlog_proofs
-from tests.vectors import run_cosignatures, run_receipts, run_texts, run_trees
+from tests.vectors import run_cosignatures, run_policies, run_receipts, run_texts, run_trees
 from tests.vectors.fields import Api, Case
 
 VECTORS = Path(__file__).parents[2] / "spec" / "vectors"
@@ -41,5 +41,6 @@ OPERATIONS: dict[str, Callable[[Api, Case], Case]] = {
     **run_trees.OPERATIONS,
     **run_texts.OPERATIONS,
     **run_cosignatures.OPERATIONS,
+    **run_policies.OPERATIONS,
     **run_receipts.OPERATIONS,
 }
