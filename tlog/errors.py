@@ -17,6 +17,7 @@ ServerError
 |   +-- NoPolicyError            a wait for witnesses that the log does not have
 +-- NotPublishedError            an index or size beyond the published one
 +-- NotFoundError                nothing by that name
++-- NoReceiptError               no COSE receipt can be made of what is published
 +-- UnreadableError              the log's databases cannot be opened, and why
 +-- OutOfRangeError              numbers that cannot go together
 +-- StoreError                   the databases failed or hold what they should not
@@ -108,6 +109,10 @@ class NotPublishedError(ServerError):
 
 class NotFoundError(ServerError):
     """Nothing by that name or hash."""
+
+
+class NoReceiptError(ServerError):
+    """Under the published checkpoint there is no COSE receipt of that entry; says until when."""
 
 
 class UnreadableError(ServerError):

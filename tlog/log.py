@@ -12,7 +12,7 @@ from typing import TypeVar
 import structlog
 
 from tlog.budget import QueueBudget, Reservation
-from tlog.checkpoints import Published
+from tlog.checkpoints import CheckpointStore, Published
 from tlog.clock import Clock, LogTime
 from tlog.config import Config
 from tlog.control import LogRow
@@ -35,6 +35,7 @@ from tlog.publisher import HeadWriter, Publisher
 from tlog.reader import LogReader
 from tlog.sequencer import Sequencer
 from tlog.startup import OpenedLog
+from tlog.thinning import Thinner
 from tlog.tile_cache import TileCache
 from tlog_proofs import EMPTY_ROOT, KIND_OPAQUE, EntryBundle, Tile
 
@@ -71,7 +72,8 @@ class Log:
         self._id_keys = tuple(id_keys)
         self._stopping = False
         self._started = False
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []  # publisher, sequencer
+        self._thinning: asyncio.Task[None] | None = None
         # One thread commits while the other publishes.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix=f"log-{row.name}")
         self._sequencer: Sequencer | None = None
@@ -133,9 +135,12 @@ class Log:
     async def start(self) -> None:
         """Begin to publish, bring the index up to date, then take appends. Returns at once."""
         self._started = True
-        if self._sequencer is not None and self._publisher is not None:
-            self._spawn(self._publisher.run())
-            self._spawn(self._sequencer.run())
+        checkpoints = self._opened.checkpoints
+        if self._sequencer is None or self._publisher is None or checkpoints is None:
+            return
+        self._tasks = [self._spawn(self._publisher.run()), self._spawn(self._sequencer.run())]
+        thinner = Thinner(self.row.name, checkpoints, self._shared.readers)
+        self._thinning = self._spawn(thinner.run())
 
     async def read_facts(self) -> LogFacts:
         """The log as it stands."""
@@ -193,6 +198,9 @@ class Log:
 
     async def read_tile(self, tile: Tile) -> bytes:
         """The tile's bytes; NotPublishedError beyond the published size."""
+        reader = self._reader
+        if reader is not None and reader.holds_tile(tile):
+            return reader.tile(tile, self.published.size)
         return await self._read(lambda reader, size: reader.tile(tile, size))
 
     async def read_bundle(self, bundle: EntryBundle) -> bytes:
@@ -209,6 +217,9 @@ class Log:
         Raises:
             OutOfRangeError: index >= size. NotPublishedError: size beyond the published one.
         """
+        reader, served = self._reader, self.published.size
+        if reader is not None and index < size <= served and reader.holds(index, size):
+            return reader.inclusion(index, size, served)
         return await self._read(lambda reader, served: reader.inclusion(index, size, served))
 
     async def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
@@ -226,15 +237,20 @@ class Log:
 
     async def checkpoint_at(self, size: int) -> bytes:
         """The note of the stored published checkpoint of exactly that size, or NotFoundError."""
-        checkpoints = self._opened.checkpoints
-        if checkpoints is None:
-            message = f"the stored checkpoints cannot be opened: {self._refusal}"
-            raise UnreadableError(message)
-        loop = asyncio.get_running_loop()
-        published = await loop.run_in_executor(self._shared.readers, checkpoints.at, size)
+        published = await self._stored(lambda checkpoints: checkpoints.at(size))
         if published is None or published.size > self.published.size:
-            message = f"no checkpoint of size {size} was published"
+            message = f"there is no checkpoint of size {size}"
             raise NotFoundError(message)
+        return published.note
+
+    async def checkpoint_not_after(self, time_ms: int) -> bytes:
+        """The note of the newest stored checkpoint published by a POSIX time, or NotFoundError."""
+        published = await self._stored(lambda checkpoints: checkpoints.not_after(time_ms))
+        if published is None:
+            message = "no checkpoint was published by that time"
+            raise NotFoundError(message)
+        if published.size > self.published.size:
+            return self.published.note  # that one is being published
         return published.note
 
     def confirm_clock(self) -> None:
@@ -267,6 +283,9 @@ class Log:
             await asyncio.gather(sequencing, return_exceptions=True)
             self._publisher.stop()
             await asyncio.gather(publishing, return_exceptions=True)
+        if self._thinning is not None:
+            self._thinning.cancel()
+            await asyncio.gather(self._thinning, return_exceptions=True)
 
     def close(self) -> None:
         """Close the files, when nobody reads any more (blocks)."""
@@ -348,6 +367,17 @@ class Log:
         )
         self._reader = LogReader(self.row.name, opened.store, lambda: sequencer.edge, shared.cache)
 
+    async def _stored(
+        self, read: Callable[[CheckpointStore], Published | None]
+    ) -> Published | None:
+        """Run a blocking read of the stored checkpoints in a reader thread."""
+        checkpoints = self._opened.checkpoints
+        if checkpoints is None:
+            message = f"the stored checkpoints cannot be opened: {self._refusal}"
+            raise UnreadableError(message)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._shared.readers, read, checkpoints)
+
     async def _read(self, read: Callable[[LogReader, int], Answer]) -> Answer:
         """Run a blocking read in a reader thread, with the size that is published now."""
         if self._reader is None:
@@ -357,10 +387,10 @@ class Log:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._shared.readers, read, self._reader, size)
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         task.add_done_callback(self._ended)
-        self._tasks.append(task)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A task that ended by a bug makes the log read-only: nothing may go on half alive."""

@@ -1,7 +1,8 @@
 """The publisher: the only one that signs, and only what is durable.
 
 Newest commit record -> read the new leaves back and hash them again -> sign, verify the own
-signature -> compare-and-set in the head store -> store the checkpoint -> serve it, wake who waits.
+signature -> compare-and-set in the head store -> sign for receipts -> store the checkpoint with
+that signature -> serve it, wake who waits.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from tlog_proofs import (
     format_checkpoint,
     leaf_hash,
     open_checkpoint,
+    receipt_text,
     sign_note,
+    sign_receipts,
 )
 
 
@@ -47,6 +50,21 @@ def sign_head(signer: Ed25519Signer, size: int, root: bytes) -> bytes:
         message = "the log's own checkpoint does not say what was signed"
         raise FatalLogError(message)
     return note
+
+
+def sign_receipts_of(signer: Ed25519Signer, size: int, root: bytes) -> bytes:
+    """The signature (64 bytes) of all COSE receipts under a tree head, verified.
+
+    Raises:
+        FatalLogError: the signature just made does not verify.
+    """
+    signature = sign_receipts(signer, size, root)
+    try:
+        signer.verifier.verify(receipt_text(signer.verifier, size, root), signature)
+    except TlogError as error:
+        message = f"the log's own signature does not verify: {error}"
+        raise FatalLogError(message) from error
+    return signature
 
 
 @dataclass(slots=True)
@@ -81,7 +99,10 @@ class HeadWriter:
         self.heads.compare_and_set(self.signer.name, self.head, note)
         self.head = note
         self.edge = edge
-        published = Published(record.size, edge.root, note, self.clock.wall_ms())
+        # Of no other head than the one that is stored: this is a promise as much as the note is.
+        signature = sign_receipts_of(self.signer, record.size, edge.root)
+        now_ms = self.clock.wall_ms()
+        published = Published(record.size, edge.root, note, now_ms, signature)
         self.checkpoints.add(published)
         return published
 

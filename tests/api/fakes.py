@@ -30,6 +30,7 @@ from tlog_proofs import (
     format_checkpoint,
     format_entry_bundle,
     sign_note,
+    sign_receipts,
 )
 
 NOW_S = 1_700_000_000
@@ -94,6 +95,9 @@ class FakeLog:
         self.row = LogRow(name, self.signer.name, kind, public, vkey, NOW_S)
         self.entries = [GENESIS]
         self.notes: dict[int, bytes] = {}
+        self.published_ms = NOW_S * 1000
+        self.times: list[tuple[int, bytes]] = []  # of publications, with their notes
+        self.signs_receipts = True
         self.refusal: Exception | None = None
         self.error: Exception | None = None
         self.budget = QueueBudget(64 * 1024 * 1024)
@@ -119,7 +123,9 @@ class FakeLog:
         text = format_checkpoint(Checkpoint(origin=self.row.origin, size=size, root=top))
         note = sign_note(text, [self.signer])
         self.notes[size] = note
-        self.published = Published(size, top, note, NOW_S * 1000)
+        signature = sign_receipts(self.signer, size, top) if self.signs_receipts else None
+        self.published = Published(size, top, note, self.published_ms, signature)
+        self.times.append((self.published_ms, note))
 
     @property
     def facts(self) -> LogFacts:
@@ -218,6 +224,12 @@ class FakeLog:
         if size not in self.notes:
             raise NotFoundError("no such checkpoint")
         return self.notes[size]
+
+    async def checkpoint_not_after(self, time_ms: int) -> bytes:
+        for published_ms, note in reversed(self.times):
+            if published_ms <= time_ms:
+                return note
+        raise NotFoundError("nothing by that time")
 
 
 class FakeHost:

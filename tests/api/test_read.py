@@ -165,6 +165,9 @@ async def test_nothing_beyond_the_published_size_is_told(
         f"entries/{2**63}",
         "entries/" + "1" * 200,
         "checkpoints/00",
+        "checkpoints",
+        "checkpoints?at=",
+        "checkpoints?time=2026-01-01T00:00:00Z",
         "proof/inclusion/1/x",
         "proof/inclusion/x",
         "proof/inclusion/7/7",
@@ -244,15 +247,6 @@ async def test_proofs_at_the_published_checkpoint(api: Api, log: FakeLog) -> Non
             parse_tlog_proof(body), log.hashes[index], parse_vkey(log.row.vkey)
         )
         assert (head.size, head.root) == (7, root(log.hashes[:7]))
-
-
-async def test_receipts_are_not_to_be_had_yet(api: Api, log: FakeLog) -> None:
-    """Accept: application/cose is a 406 that names what there is."""
-    status, _, body = await _get(api, "proof/inclusion/1", Accept="application/cose")
-    assert status == 406
-    detail = json.loads(body)["detail"]
-    assert "application/json" in detail
-    assert "text/plain" in detail
 
 
 async def test_a_leaf_hash_has_one_of_its_indexes(api: Api, log: FakeLog) -> None:

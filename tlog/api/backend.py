@@ -44,6 +44,9 @@ class LogBackend(Protocol):
     async def checkpoint_at(self, size: int) -> bytes:
         """The note of the stored published checkpoint of exactly that size, or NotFoundError."""
 
+    async def checkpoint_not_after(self, time_ms: int) -> bytes:
+        """The note of the newest stored checkpoint published by a POSIX time, or NotFoundError."""
+
     async def read_tile(self, tile: Tile) -> bytes:
         """The tile's bytes."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from tlog.api.errors import MalformedRequestError
@@ -18,6 +19,8 @@ from tlog_proofs import (
     parse_tile_path,
 )
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:\d\d)(?:\.(\d{1,9}))?Z", re.ASCII)
 _HEX_HASH = re.compile(rf"[0-9a-f]{{{2 * HASH_SIZE}}}", re.ASCII)
 
 
@@ -77,6 +80,24 @@ def query(request: Request, *known: str) -> dict[str, str]:
             raise MalformedRequestError(message)
         parameters[name] = value
     return parameters
+
+
+def query_time(request: Request, name: str) -> int:
+    """The time that is the only query parameter, in RFC 3339 with `Z`, as POSIX milliseconds.
+
+    Of a fraction the milliseconds count. A leap second is refused: POSIX time has none.
+    """
+    text = query(request, name).get(name, "")
+    found = _TIME.fullmatch(text)
+    try:
+        if found is None:
+            raise ValueError
+        moment = datetime.fromisoformat(found[1] + "+00:00")
+    except ValueError:
+        message = f"{name}: expected a time of UTC as 2026-01-31T23:59:59Z"
+        raise MalformedRequestError(message) from None
+    milliseconds = (found[2] or "").ljust(3, "0")[:3]
+    return (moment - _EPOCH) // timedelta(milliseconds=1) + int(milliseconds)
 
 
 def wait_for(request: Request, config: Config) -> WaitFor | None:

@@ -62,6 +62,7 @@ PROBLEMS: dict[type[TlogError], Problem] = {
     errors.NoPolicyError: Problem("no-policy", 409, "The log has no witnesses to wait for"),
     errors.NotPublishedError: Problem("not-published", 404, "Beyond the published size"),
     errors.NotFoundError: _NOT_FOUND,
+    errors.NoReceiptError: Problem("no-receipt", 409, "There is no such receipt at this size"),
     errors.UnreadableError: Problem("unreadable", 503, "The log cannot be read"),
     errors.OutOfRangeError: Problem("out-of-range", 400, "These numbers cannot go together"),
     errors.StoreError: _STORAGE,

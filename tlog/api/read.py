@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from tlog.api.backend import LogBackend
 from tlog.api.large_response import LargeResponse
 from tlog.api.negotiation import accepts_gzip
-from tlog.api.parameters import path_number, path_tile, query
+from tlog.api.parameters import path_number, path_tile, query, query_time
 from tlog.api.requests import Request, address_of, backend_of, log_of
 from tlog.api.responses import (
     BYTES,
@@ -57,6 +57,14 @@ async def checkpoint_at(request: Request) -> web.Response:
     log = log_of(request)
     note = await log.checkpoint_at(path_number(request, "size"))
     # Cosignatures may still be added to it, so it is not immutable.
+    return text_response(note, cache=caching(log, NO_STORE))
+
+
+async def checkpoint_by_time(request: Request) -> web.Response:
+    """The newest stored checkpoint that was published at a time or before."""
+    time_ms = query_time(request, "at")
+    log = log_of(request)
+    note = await log.checkpoint_not_after(time_ms)
     return text_response(note, cache=caching(log, NO_STORE))
 
 

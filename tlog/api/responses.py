@@ -10,6 +10,7 @@ from tlog.api.backend import LogBackend
 JSON = "application/json"
 BYTES = "application/octet-stream"
 TEXT = "text/plain"
+COSE = "application/cose"
 IMMUTABLE = "max-age=31536000, immutable"
 NO_STORE = "no-store"
 SERVER = "tlog"
@@ -38,9 +39,9 @@ def json_response(members: object, *, cache: str = NO_STORE, status: int = 200) 
     return web.Response(status=status, body=body, headers=headers_of(JSON, cache))
 
 
-def bytes_response(body: bytes, *, cache: str) -> web.Response:
+def bytes_response(body: bytes, *, cache: str, media_type: str = BYTES) -> web.Response:
     """Bytes as they are."""
-    return web.Response(body=body, headers=headers_of(BYTES, cache))
+    return web.Response(body=body, headers=headers_of(media_type, cache))
 
 
 def text_response(body: bytes, *, cache: str = NO_STORE) -> web.Response:

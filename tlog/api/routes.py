@@ -35,6 +35,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/readyz", health.readyz, Access.ANYBODY),
     Route("GET", "/logs", read.logs, Access.LISTING),
     Route("GET", f"{_LOG}/checkpoint", read.checkpoint, Access.READ),
+    Route("GET", f"{_LOG}/checkpoints", read.checkpoint_by_time, Access.READ),
     Route("GET", f"{_LOG}/checkpoints/{{size}}", read.checkpoint_at, Access.READ),
     Route("GET", f"{_LOG}/tile/{{path:rest}}", read.tile, Access.READ),
     Route("GET", f"{_LOG}/entries/{{index}}", read.entry, Access.READ),
