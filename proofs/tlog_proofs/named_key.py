@@ -7,6 +7,7 @@ Source: C2SP signed-note, "Signatures" and "Verifier keys".
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import ClassVar, Generic, TypeVar
 
@@ -52,7 +53,7 @@ PublicKey = TypeVar("PublicKey", bound=NamedPublicKey)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class NamedPrivateKey(Generic[PublicKey]):
+class NamedPrivateKey(ABC, Generic[PublicKey]):
     """A private key under a name, held as its 32-byte seed; each kind of signer is one.
 
     The seed is not part of repr; `text` holds it and belongs in a file of mode 0600 only.
@@ -82,6 +83,6 @@ class NamedPrivateKey(Generic[PublicKey]):
         """The private key as text, which the readers of keys.py read. A secret."""
         return format_signer_key(self.name, self.key_id, self.verifier.key_type, self.seed)
 
+    @abstractmethod
     def _make_verifier(self) -> PublicKey:
         """Compute the public key."""
-        raise NotImplementedError
