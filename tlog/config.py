@@ -34,6 +34,7 @@ class Config:
     wait_max_s: int = 30
     workers: int = 1  # processes that do HTTP; 1: the one that writes does it too
     log_level: int = logging.WARNING  # what goes to stderr
+    log_format: str = "text"  # or json: tlog.program_log.FORMATS
     stop_timeout_s: float = 9.0  # after that nothing is signed and the exit code is 1
 
     def disk_reserve(self, disk_bytes: int) -> int:

@@ -50,7 +50,9 @@ async def test_what_is_not_http_is_a_problem_too(api: Api, request_bytes: bytes)
     assert headers["content-type"] == "application/problem+json"
     assert headers["cache-control"] == "no-store"
     assert headers["server"] == "tlog"
-    assert json.loads(body)["type"] == "urn:tlog:problem:malformed"
+    problem = json.loads(body)
+    assert problem["type"] == "urn:tlog:problem:malformed"
+    assert problem["request_id"] == headers["x-request-id"]
     assert b"GARBAGE" not in body
 
 

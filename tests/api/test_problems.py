@@ -69,24 +69,6 @@ async def test_a_bug_is_answered_by_a_request_id_and_nothing_else(
     assert "secret path" in log
 
 
-async def test_the_request_log_holds_no_token_path_query_or_body(
-    api: Api, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A request is logged by method, route, status, time and id: nothing that came from outside."""
-    headers = api.bearer(Scope.READ, Scope.APPEND)
-    for path in ("/logs/private/entries/7?mark=42", "/logs/private/marked", "/marked"):
-        async with api.http.get(path, headers=headers):
-            pass
-    async with api.http.post("/logs/private/add", data=b"marked", headers=headers) as response:
-        assert response.status == 200
-    log = capsys.readouterr().out
-    assert "/logs/{name}/entries/{index}" in log
-    assert "/logs/{name}/add" in log
-    assert "mark" not in log
-    assert "private" not in log
-    assert headers["Authorization"].removeprefix("Bearer ") not in log
-
-
 async def test_every_answer_forbids_sniffing_and_names_no_version(api: Api) -> None:
     """X-Content-Type-Options is nosniff, Server tells the product alone."""
     for path in ("/healthz", "/nothing", "/logs", "/logs/public/checkpoint", "/logs/private/x"):

@@ -10,20 +10,19 @@ from collections.abc import Sequence
 from functools import partial
 from typing import cast
 
-import structlog
 from aiohttp import hdrs, web
 
 from tlog.api.access import OPERATOR, Access, authorise, identify
 from tlog.api.backend import Backend
 from tlog.api.errors import ExpectationError, RequestError
-from tlog.api.problems import problem_of, problem_response
+from tlog.api.problems import problem_response
+from tlog.api.request_log import RequestLog
 from tlog.api.requests import Request, Service
 from tlog.api.response_budget import ResponseBudget
+from tlog.api.responses import REQUEST_ID
 from tlog.api.router import Router
 from tlog.api.routes import LOCAL_ROUTES, PUBLIC_ROUTES, Route
 from tlog.host import Host
-
-_LOGGER = structlog.get_logger("tlog.api")  # a proxy, dear to go through at every request
 
 
 class App:
@@ -37,7 +36,7 @@ class App:
         budget = ResponseBudget(backend.config.response_bytes)
         self.service = Service(backend, operator, budget)
         self._router = Router(routes)
-        self._logger = _LOGGER.bind()
+        self._request_log = RequestLog()
 
     def make_server(self) -> web.Server:
         """What makes a handler for each connection; on the running loop."""
@@ -50,18 +49,15 @@ class App:
         start = loop.time()
         try:
             response = await self._handle(request)
-        except Exception as error:
-            if not problem_of(error).detail:
-                self._logger.exception("request failed", request_id=request.request_id)
-            response = problem_response(error, request.request_id)
-        self._logger.info(
-            "request",
-            request_id=request.request_id,
-            method=request.method,
-            route=request.template,
-            status=response.status,
-            duration_ms=round((loop.time() - start) * 1000, 3),
-        )
+        except Exception as error:  # noqa: BLE001 - each is answered, and logged if it is a defect
+            problem = problem_response(error, request.request_id)
+            if not problem.problem.detail:
+                self._request_log.failed(request, error)
+            response = problem
+        response.headers[REQUEST_ID] = request.request_id
+        duration_s = loop.time() - start
+        if self._request_log.enabled:
+            self._request_log.answered(request, response, duration_s)
         return response
 
     async def _handle(self, request: Request) -> web.StreamResponse:

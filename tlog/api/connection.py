@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from typing import cast
 
 from aiohttp import web
@@ -12,6 +11,8 @@ from tlog.api.connection_table import ConnectionTable, peer_address
 from tlog.api.errors import MalformedRequestError
 from tlog.api.large_response import LargeResponse
 from tlog.api.problems import problem_response
+from tlog.api.requests import Request
+from tlog.api.responses import REQUEST_ID
 from tlog.errors import ServerError
 
 KEEPALIVE_S = 75.0  # longer than the proxies in front keep theirs
@@ -162,6 +163,8 @@ class Connection(web.RequestHandler):
             error = MalformedRequestError("the request is not well-formed HTTP/1.1")
         else:
             error = ServerError()
-        response = problem_response(error, secrets.token_hex(8))
+        request_id = cast("Request", request).request_id  # by the server's factory
+        response = problem_response(error, request_id)
+        response.headers[REQUEST_ID] = request_id
         response.force_close()
         return response

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from tlog import errors
 from tlog.api import errors as api_errors
-from tlog.api.responses import NO_STORE, headers_of
+from tlog.api.responses import NO_STORE, PROBLEM_JSON, headers_of
 from tlog_proofs import TlogError
 
 PROBLEM_PREFIX = "urn:tlog:problem:"
@@ -105,14 +105,26 @@ def problem_of(error: BaseException) -> Problem:
     return INTERNAL
 
 
+class ProblemResponse(web.Response):
+    """An error as `application/problem+json`; `problem` is its kind."""
+
+    def __init__(self, problem: Problem, members: dict[str, object]) -> None:
+        super().__init__(
+            status=problem.status,
+            body=msgspec.json.encode(members),
+            headers=headers_of(PROBLEM_JSON, NO_STORE),
+        )
+        self.problem = problem
+
+
 def problem_response(
     error: BaseException, request_id: str, extra: dict[str, object] | None = None
-) -> web.Response:
-    """Format an error as `application/problem+json`.
+) -> ProblemResponse:
+    """Format an error.
 
     Args:
         error: anything raised; what is not in the table says nothing but its request id.
-        request_id: shown for internal problems, whose reason stands in the server's log only.
+        request_id: under which the server's log says more.
         extra: further members of the problem object.
     """
     problem = problem_of(error)
@@ -123,13 +135,8 @@ def problem_response(
     }
     if problem.detail:
         members["detail"] = str(error)
-    else:
-        members["request_id"] = request_id
-    response = web.Response(
-        status=problem.status,
-        body=msgspec.json.encode(members | (extra or {})),
-        headers=headers_of("application/problem+json", NO_STORE),
-    )
+    members["request_id"] = request_id
+    response = ProblemResponse(problem, members | (extra or {}))
     _add_headers(response, error)
     return response
 

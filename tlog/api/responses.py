@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from aiohttp import hdrs, web
+from multidict import istr
 
 from tlog.api.backend import LogBackend
 
@@ -11,6 +12,8 @@ JSON = "application/json"
 BYTES = "application/octet-stream"
 TEXT = "text/plain"
 COSE = "application/cose"
+PROBLEM_JSON = "application/problem+json"
+REQUEST_ID = istr("X-Request-Id")  # of every answer: the name of its request in the server's log
 IMMUTABLE = "max-age=31536000, immutable"
 NO_STORE = "no-store"
 SERVER = "tlog"

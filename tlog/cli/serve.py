@@ -16,7 +16,7 @@ from tlog.app import serve
 from tlog.cli.data_dir import data_option
 from tlog.config import Config
 from tlog.errors import UsageError
-from tlog.program_log import configure_log
+from tlog.program_log import FORMATS, TEXT, configure_log
 from tlog.signals import StopSignals
 
 # The databases of all logs need a few thousand at most; connections get half of what there is.
@@ -69,6 +69,13 @@ def _read_address(ctx: click.Context, param: click.Parameter, value: str) -> Add
     show_default=True,
     help="What goes to stderr; info shows every request.",
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(FORMATS),
+    default=TEXT,
+    show_default=True,
+    help="Lines for people, or one JSON object a line.",
+)
 def command(
     *,
     data_dir: Path,
@@ -77,6 +84,7 @@ def command(
     disk_reserve_bytes: int | None,
     workers: int,
     log_level: str,
+    log_format: str,
 ) -> None:
     """Serve the logs of a data directory until SIGTERM or SIGINT."""
     if not behind_tls_proxy and not is_loopback(address):
@@ -85,12 +93,13 @@ def command(
             "Put a TLS proxy in front and say --behind-tls-proxy"
         )
     level = getattr(logging, log_level.upper())
-    configure_log(level)
+    configure_log(level, log_format, "core" if workers > 1 else None)
     config = Config(
         data_dir=data_dir,
         disk_reserve_bytes=disk_reserve_bytes,
         workers=workers,
         log_level=level,
+        log_format=log_format,
     )
     connections = min(config.connections, _raise_descriptor_limit() // 2)
     config = replace(config, connections=connections)

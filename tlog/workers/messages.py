@@ -24,8 +24,9 @@ class State(_Message):
 
 
 class Hello(_Message):
-    """Core to worker, first of all: how to serve."""
+    """Core to worker, first of all: how to serve; process is its name in the log."""
 
+    process: str
     config: Config
     grace_s: float
     state: State

@@ -52,7 +52,9 @@ class WorkerPool:
             response_bytes=host.config.response_bytes // count,
         )
         self._grace_s = grace_s
-        self._workers = [_Worker(host, self._accept_all) for _ in range(count)]
+        self._workers = [
+            _Worker(f"worker-{number}", host, self._accept_all) for number in range(count)
+        ]
         self._turn = itertools.cycle(range(count))
         self._states = itertools.count(1)
         self._supervisors: list[asyncio.Task[None]] = []
@@ -149,8 +151,8 @@ class WorkerPool:
             list(host.tokens.rows.values()),
         )
 
-    def _make_hello(self) -> Hello:
-        return Hello(self._config, self._grace_s, self._state())
+    def _make_hello(self, process: str) -> Hello:
+        return Hello(process, self._config, self._grace_s, self._state())
 
     async def _supervise(self, worker: _Worker) -> None:
         """Run a worker's process, and another one when it died."""
@@ -158,16 +160,19 @@ class WorkerPool:
             try:
                 await worker.run(self._make_hello)
             except OSError as error:
-                _LOGGER.error("a worker cannot be begun", reason=str(error))  # noqa: TRY400
+                _LOGGER.error(  # noqa: TRY400
+                    "a worker cannot be begun", worker=worker.name, reason=str(error)
+                )
             if not worker.stopping:
-                _LOGGER.error("a worker process ended and is begun again")
+                _LOGGER.error("a worker process ended and is begun again", worker=worker.name)
                 await asyncio.sleep(AGAIN_S)
 
 
 class _Worker:
     """One place in the pool: a process, or the wait for the next."""
 
-    def __init__(self, host: Host, on_ready: Callable[[], None]) -> None:
+    def __init__(self, name: str, host: Host, on_ready: Callable[[], None]) -> None:
+        self.name = name
         self._host = host
         self._on_ready = on_ready
         self._process: asyncio.subprocess.Process | None = None
@@ -178,7 +183,7 @@ class _Worker:
         self.ready = asyncio.Event()
         self.stopping = False
 
-    async def run(self, make_hello: Callable[[], Hello]) -> None:
+    async def run(self, make_hello: Callable[[str], Hello]) -> None:
         """Begin a process, and wait for its end."""
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -203,7 +208,7 @@ class _Worker:
             passed.close()
             try:
                 await loop.create_unix_connection(lambda: channel, sock=ours)
-                channel.send(make_hello())  # what changed before this moment is in it
+                channel.send(make_hello(self.name))  # what changed before this moment is in it
                 self._channel, self._passing = channel, passing
                 if self.stopping:
                     channel.send(Stop())
@@ -239,7 +244,7 @@ class _Worker:
             async with asyncio.timeout(CONFIRM_S):
                 await waiting
         except TimeoutError:
-            _LOGGER.error("a worker does not answer and is ended")  # noqa: TRY400
+            _LOGGER.error("a worker does not answer and is ended", worker=self.name)  # noqa: TRY400
             self.kill()
         finally:
             del self._waiting[state.number]

@@ -54,7 +54,7 @@ class _Worker:
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: self._channel, sock=channel_socket)
         hello = await self._hello
-        configure_log(hello.config.log_level)
+        configure_log(hello.config.log_level, hello.config.log_format, hello.process)
         backend = self._backend = RemoteBackend(hello.config, self._link, hello.state)
         count = hello.config.connections
         limits = ConnectionLimits(count, max(1, count // 2))
