@@ -13,6 +13,11 @@ from typing import Protocol
 from tlog.errors import FatalLogError
 
 
+def steady_s() -> float:
+    """Seconds from some moment on, which only go forward: for durations; in any thread."""
+    return time.monotonic()
+
+
 class Clock(Protocol):
     """What the server knows of time."""
 

@@ -34,6 +34,11 @@ class DiskWatch:
         self.problem: str | None = None  # as one sentence
         self._free: int | None = None  # for data: as measured, less what was taken since
 
+    @property
+    def free_bytes(self) -> int | None:
+        """Free for data, as measured, less what was taken since; None: it cannot be measured."""
+        return self._free
+
     def check(self) -> None:
         """Raise DiskReserveError when the reserve is reached."""
         if self.problem is not None:

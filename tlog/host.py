@@ -23,6 +23,7 @@ from tlog.heads import FileHeadStore
 from tlog.ids import WeekKey
 from tlog.lock import DirectoryLock
 from tlog.log import Log, SharedParts
+from tlog.measures import HttpMeasures, ServerMeasures
 from tlog.startup import open_log
 from tlog.tile_cache import TileCache
 from tlog.tokens import DEFAULT_LIFETIME_S, Scope, TokenRow, TokenTable, hash_token, make_token
@@ -45,6 +46,7 @@ class Host:
     ) -> None:
         self.config = config
         self.control = control
+        self.measures = ServerMeasures()
         self._lock = lock
         self._clock = clock
         self._stores = stores
@@ -102,6 +104,21 @@ class Host:
     def logs(self) -> Mapping[str, Log]:
         """The open logs by name."""
         return MappingProxyType(self._logs)
+
+    @property
+    def http_measures(self) -> HttpMeasures:
+        """What is counted of requests."""
+        return self.measures.http
+
+    @property
+    def queue_bytes(self) -> int:
+        """Bytes that wait for a commit, or arrive."""
+        return self._shared.budget.used_bytes
+
+    @property
+    def disk_free_bytes(self) -> int | None:
+        """Free bytes for data, as measured last."""
+        return self._shared.disk.free_bytes
 
     @property
     def accepting(self) -> bool:

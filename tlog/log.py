@@ -31,6 +31,7 @@ from tlog.facts import LogFacts
 from tlog.heads import HeadStore
 from tlog.idempotency import Idempotency, Placed
 from tlog.ids import EntryId, IdKeys, WeekKey
+from tlog.measures import LogMeasures
 from tlog.publisher import HeadWriter, Publisher
 from tlog.reader import LogReader
 from tlog.sequencer import Sequencer
@@ -66,6 +67,7 @@ class Log:
     ) -> None:
         """Take over what start-up opened; `start` begins the work."""
         self.row = row
+        self.measures = LogMeasures()
         self._shared = shared
         self._opened = opened
         self._refusal = None if opened.refusal is None else _advised(opened.refusal)
@@ -122,6 +124,18 @@ class Log:
         if self._refusal is not None or self._sequencer is None:
             return self._refusal
         return self._sequencer.refusal
+
+    @property
+    def committed_size(self) -> int:
+        """The size up to which the log is durable; 0 when it cannot be read."""
+        if self._sequencer is not None:
+            return self._sequencer.edge.size
+        return self._opened.edge.size if self._opened.edge is not None else 0
+
+    @property
+    def queue_age_s(self) -> float:
+        """How long the oldest entry that is not committed yet has waited in the queue."""
+        return self._sequencer.queue_age_s if self._sequencer is not None else 0.0
 
     @property
     def published(self) -> Published:
@@ -325,6 +339,7 @@ class Log:
             clock=shared.clock,
             edge=opened.head_edge,
             head=opened.head,
+            measures=self.measures,
         )
         self._publisher = Publisher(
             writer=self._writer,
@@ -355,6 +370,7 @@ class Log:
             writer=self._threads,
             on_commit=self._publisher.committed,
             on_fatal=self._break,
+            measures=self.measures,
         )
         self._sequencer = sequencer
         self._idempotency = Idempotency(

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 from tlog.checkpoints import CheckpointStore, Published
-from tlog.clock import Clock
+from tlog.clock import Clock, steady_s
 from tlog.errors import FatalLogError, StoreError
 from tlog.heads import HeadStore
+from tlog.measures import STEPS, LogMeasures
 from tlog.store.base import Store
 from tlog.store.commit_record import CommitRecord
 from tlog.tree import RightEdge
@@ -83,6 +85,7 @@ class HeadWriter:
     edge: RightEdge
     head: bytes | None
     halted: bool = False
+    measures: LogMeasures = field(default_factory=LogMeasures)
 
     def publish(self, record: CommitRecord) -> Published:
         """Sign the tree of a commit record and store the checkpoint, durably.
@@ -91,19 +94,27 @@ class HeadWriter:
             FatalLogError: what was read back is not what was committed, or nothing may be signed.
             StoreError: a database or the head store failed.
         """
+        moments = [steady_s()]
         edge = self._read_back(record)
+        moments.append(steady_s())
         if self.halted:
             message = "the publisher was halted"
             raise FatalLogError(message)
         note = sign_head(self.signer, record.size, edge.root)
+        moments.append(steady_s())
         self.heads.compare_and_set(self.signer.name, self.head, note)
         self.head = note
         self.edge = edge
+        moments.append(steady_s())
         # Of no other head than the one that is stored: this is a promise as much as the note is.
         signature = sign_receipts_of(self.signer, record.size, edge.root)
+        moments.append(steady_s())
         now_ms = self.clock.wall_ms()
         published = Published(record.size, edge.root, note, now_ms, signature)
         self.checkpoints.add(published)
+        moments.append(steady_s())
+        for step, (start, end) in zip(STEPS, pairwise(moments), strict=True):
+            self.measures.steps_s[step].observe(end - start)
         return published
 
     def _read_back(self, record: CommitRecord) -> RightEdge:
@@ -156,10 +167,14 @@ class Publisher:
         self._released = False  # who waits is answered at once
         self._stopping = False  # nothing will be committed any more
         self._failed = False
+        # When the first commit came that no publication covers, or that under way does not.
+        self._behind_since: float | None = None
 
     def committed(self, record: CommitRecord) -> None:
         """A batch became durable."""
         self._newest = record
+        if self._behind_since is None:
+            self._behind_since = steady_s()
         self._wake.set()
 
     async def wait(self, size: int, timeout_s: float) -> Published | None:
@@ -215,6 +230,7 @@ class Publisher:
 
     async def _publish(self) -> None:
         record = self._newest
+        behind_since, self._behind_since = self._behind_since, None
         loop = asyncio.get_running_loop()
         try:
             published = await loop.run_in_executor(self._executor, self._writer.publish, record)
@@ -225,6 +241,8 @@ class Publisher:
             self._fail("a publication was interrupted: restart the server")
             raise
         self.published = published
+        if behind_since is not None:
+            self._writer.measures.lag_s.observe(steady_s() - behind_since)
         for waiter, size in list(self._waiters.items()):
             if size <= published.size and not waiter.done():
                 waiter.set_result(published)

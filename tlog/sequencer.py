@@ -18,7 +18,7 @@ from typing import NamedTuple
 import structlog
 
 from tlog.budget import QueueBudget
-from tlog.clock import LogTime
+from tlog.clock import LogTime, steady_s
 from tlog.config import Config
 from tlog.errors import (
     BatchTooLargeError,
@@ -32,6 +32,7 @@ from tlog.errors import (
     StoreError,
 )
 from tlog.ids import EntryId, IdKeys, WeekKey, make_id_row, week_of
+from tlog.measures import LogMeasures
 from tlog.store.base import Batch, Store
 from tlog.store.commit_record import CommitRecord, IdRow
 from tlog.tree import RightEdge
@@ -62,6 +63,7 @@ class _Submission(NamedTuple):
     ids: tuple[EntryId | None, ...]  # parallel to entries, or empty
     entry_bytes: int
     queued_bytes: int
+    queued_s: float  # when, by steady_s
     done: asyncio.Future[Appended]
 
 
@@ -84,6 +86,7 @@ class Sequencer:
         writer: Executor,
         on_commit: Callable[[CommitRecord], None],
         on_fatal: Callable[[str], None],
+        measures: LogMeasures | None = None,
     ) -> None:
         """Start from edge, the stored tree; `run` does the work until `stop`."""
         self._store = store
@@ -95,6 +98,7 @@ class Sequencer:
         self._writer = writer
         self._on_commit = on_commit
         self._on_fatal = on_fatal
+        self._measures = measures or LogMeasures()
         self._queue: deque[_Submission] = deque()
         self._wake = asyncio.Event()
         self._stopping = False
@@ -117,6 +121,11 @@ class Sequencer:
     def refusal(self) -> str | None:
         """Why the log takes no entries now, as one sentence, or None."""
         return self._fatal or self._log_time.problem()
+
+    @property
+    def queue_age_s(self) -> float:
+        """How long the oldest entry that is not committed yet has waited in the queue."""
+        return steady_s() - self._queue[0].queued_s if self._queue else 0.0
 
     def confirm_clock(self) -> None:
         """An operator vouches for the clock as it stands."""
@@ -199,6 +208,7 @@ class Sequencer:
             ids=tuple(ids),
             entry_bytes=entry_bytes,
             queued_bytes=entry_bytes + ENTRY_OVERHEAD_BYTES * len(entries),
+            queued_s=steady_s(),
             done=asyncio.get_running_loop().create_future(),
         )
 
@@ -277,13 +287,30 @@ class Sequencer:
             ids = _id_rows(batch_of, edge.size, key)
             record = replace(record, key_week=key.week, ids=ids)
         batch = Batch(record=record, leaves=entries, leaf_hashes=leaf_hashes, tiles=tiles)
-        self._store.commit(batch)
+        self._commit(batch)
+        start = steady_s()
         try:
             self._store.index(batch)
         except StoreError as error:
             _logger.warning("the index failed and is built again", reason=str(error))
             return extended, batch, False
+        self._measures.index_s.observe(steady_s() - start)
         return extended, batch, True
+
+    def _commit(self, batch: Batch) -> None:
+        """Make a batch durable, and count it."""
+        measures = self._measures
+        start = steady_s()
+        try:
+            self._store.commit(batch)
+        except BaseException:
+            measures.failed_commits += 1
+            raise
+        measures.commit_s.observe(steady_s() - start)
+        measures.commits += 1
+        measures.entries += len(batch.leaves)
+        measures.entry_bytes += sum(map(len, batch.leaves))
+        measures.batch_entries.observe(len(batch.leaves))
 
     def _fall_behind(self) -> None:
         self._index_behind = True

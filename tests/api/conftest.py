@@ -25,6 +25,7 @@ from tlog.workers.messages import (
     AppendedEach,
     Confirmed,
     Failure,
+    Measured,
     State,
     ToCore,
     ToWorker,
@@ -69,7 +70,7 @@ async def worker_backend(host: FakeHost) -> AsyncIterator[RemoteBackend]:
     ours, theirs = socket.socketpair()
     core: Channel[ToCore] = Channel(
         make_core_decoder(),
-        lambda message: None if isinstance(message, Confirmed) else calls.begin(message),
+        lambda message: None if isinstance(message, Confirmed | Measured) else calls.begin(message),
         lambda: None,
     )
     worker: Channel[ToWorker] = Channel(

@@ -21,6 +21,7 @@ from tlog.facts import LogFacts
 from tlog.host import Host
 from tlog.idempotency import Placed
 from tlog.ids import EntryId
+from tlog.measures import HttpMeasures, LogMeasures, ServerMeasures
 from tlog.tokens import DEFAULT_LIFETIME_S, Scope, TokenRow, TokenTable, hash_token, make_token
 from tlog_proofs import (
     Checkpoint,
@@ -93,6 +94,8 @@ class FakeLog:
         self.signer = Ed25519Signer(f"example.com/{name}", sha256(name.encode()).digest())
         vkey = self.signer.verifier.vkey
         self.row = LogRow(name, self.signer.name, kind, public, vkey, NOW_S)
+        self.measures = LogMeasures()
+        self.queue_age_s = 0.0
         self.entries = [GENESIS]
         self.notes: dict[int, bytes] = {}
         self.published_ms = NOW_S * 1000
@@ -113,6 +116,10 @@ class FakeLog:
         self.reason: str | None = None
         self.clock_confirmed = False
         self.publish()
+
+    @property
+    def committed_size(self) -> int:
+        return len(self.entries)
 
     @property
     def hashes(self) -> list[bytes]:
@@ -238,6 +245,9 @@ class FakeHost:
     def __init__(self, data_dir: Path) -> None:
         self.config = Config(data_dir=data_dir, wait_default_s=0.05)
         self.clock = FakeClock()
+        self.measures = ServerMeasures()
+        self.queue_bytes = 0
+        self.disk_free_bytes: int | None = 1 << 30
         self.accepting = True
         self.logs: dict[str, FakeLog] = {
             "public": FakeLog("public", public=True),
@@ -246,6 +256,10 @@ class FakeHost:
         }
         self.tokens = TokenTable([], self.clock)
         self.on_new_log: Callable[[], None] | None = None
+
+    @property
+    def http_measures(self) -> HttpMeasures:
+        return self.measures.http
 
     async def is_accepting(self) -> bool:
         return self.accepting

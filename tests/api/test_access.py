@@ -18,6 +18,10 @@ TABLE = {
     ("GET", "/readyz"): ("/readyz", "anybody"),
     ("GET", "/logs"): ("/logs", "listing"),
     ("GET", "/logs/{name}/checkpoint"): ("/logs/LOG/checkpoint", "read"),
+    ("GET", "/logs/{name}/checkpoints"): (
+        "/logs/LOG/checkpoints?at=2999-01-01T00:00:00Z",
+        "read",
+    ),
     ("GET", "/logs/{name}/checkpoints/{size}"): ("/logs/LOG/checkpoints/1", "read"),
     ("GET", "/logs/{name}/tile/{path:rest}"): ("/logs/LOG/tile/0/000.p/1", "read"),
     ("GET", "/logs/{name}/entries/{index}"): ("/logs/LOG/entries/0", "read"),
@@ -43,6 +47,8 @@ ROWS = TABLE | {("HEAD", path): TABLE[method, path] for method, path in GETS}
 
 LOCAL_ROWS = {
     *((method, path) for method, path in ROWS if method != "POST"),
+    ("GET", "/metrics"),
+    ("HEAD", "/metrics"),
     ("GET", "/admin/logs"),
     ("HEAD", "/admin/logs"),
     ("POST", "/admin/logs"),

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.server_process import ServerProcess, tlog
+from tlog.local import socket_path
 
 TIMEOUT_S = 20
 WORKERS = 2
@@ -53,6 +54,20 @@ def until_gone(numbers: list[int]) -> None:
     while any(Path(f"/proc/{number}").exists() for number in numbers):
         assert time.monotonic() < deadline, numbers
         time.sleep(0.02)
+
+
+def metrics(data: Path) -> dict[str, float]:
+    """The samples of one scrape at the unix socket, by the text before their value."""
+    with socket_path(data) as path, socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(TIMEOUT_S)
+        connection.connect(path)
+        connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    lines = answer.partition(b"\r\n\r\n")[2].decode().splitlines()
+    return {
+        name: float(value)
+        for name, _, value in (line.rpartition(" ") for line in lines if line[:1] not in ("#", ""))
+    }
 
 
 @pytest.fixture
@@ -172,3 +187,26 @@ def test_the_end_answers_what_was_begun(server: ServerProcess, token: str) -> No
     ask(f"{server.url}/logs/a/entries?wait=published", token, b"last")
     for index in acked:
         assert ask(f"{server.url}/logs/a/entries/{index}")[0] == 200
+
+
+def test_one_scrape_answers_for_all_processes(
+    data: Path, token: str, server: ServerProcess
+) -> None:
+    """Requests of every worker are in it, their memory too; none is lost by being counted there."""
+    for number in range(8):
+        assert ask(f"{server.url}/logs/a/add", token, b"%d" % number)[0] == 200
+    appended = 'tlog_appends_total{log="a",result="accepted"}'
+    deadline = time.monotonic() + TIMEOUT_S
+    while (samples := metrics(data)).get(appended, 0) < 8:
+        assert time.monotonic() < deadline, samples
+        time.sleep(0.1)
+    assert samples[appended] == 8
+    assert samples['tlog_committed_entries_total{log="a"}'] == 8
+    assert samples['tlog_published_size{log="a"}'] <= samples['tlog_committed_size{log="a"}'] == 9
+    for process in ("core", "worker-0", "worker-1"):
+        assert samples[f'process_resident_memory_bytes{{process="{process}"}}'] > 1 << 20
+    assert samples["tlog_worker_restarts_total"] == 0
+    os.kill(children(process_of(server))[0], signal.SIGKILL)
+    while metrics(data)["tlog_worker_restarts_total"] != 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -15,14 +15,16 @@ from aiohttp import hdrs, web
 from tlog.api.access import OPERATOR, Access, authorise, identify
 from tlog.api.backend import Backend
 from tlog.api.errors import ExpectationError, RequestError
-from tlog.api.problems import problem_response
-from tlog.api.request_log import RequestLog
+from tlog.api.problems import ProblemResponse, problem_response
+from tlog.api.request_log import RequestLog, method_of
 from tlog.api.requests import Request, Service
 from tlog.api.response_budget import ResponseBudget
 from tlog.api.responses import REQUEST_ID
 from tlog.api.router import Router
 from tlog.api.routes import LOCAL_ROUTES, PUBLIC_ROUTES, Route
 from tlog.host import Host
+
+ACCEPTED = "accepted"  # of an append, whose entries stand
 
 
 class App:
@@ -36,6 +38,9 @@ class App:
         budget = ResponseBudget(backend.config.response_bytes)
         self.service = Service(backend, operator, budget)
         self._router = Router(routes)
+        self._append_paths = {route.path for route in routes if route.access is Access.APPEND}
+        self._measures = backend.http_measures
+        self._measures.watch_budget(lambda: budget.used_bytes)
         self._request_log = RequestLog()
 
     def make_server(self) -> web.Server:
@@ -56,9 +61,20 @@ class App:
             response = problem
         response.headers[REQUEST_ID] = request.request_id
         duration_s = loop.time() - start
+        self._count(request, response, duration_s)
         if self._request_log.enabled:
             self._request_log.answered(request, response, duration_s)
         return response
+
+    def _count(self, request: Request, response: web.StreamResponse, duration_s: float) -> None:
+        measures = self._measures
+        measures.answered(request.template, method_of(request), response.status, duration_s)
+        result = ACCEPTED
+        if isinstance(response, ProblemResponse):
+            result = response.problem.name
+            measures.problems[result] += 1
+        if request.log is not None and request.template in self._append_paths:
+            measures.appends[request.log.row.name, result] += 1
 
     async def _handle(self, request: Request) -> web.StreamResponse:
         """Apply the rule of the route, and go; paths and methods without a route end here."""

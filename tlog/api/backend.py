@@ -12,6 +12,7 @@ from tlog.control import LogRow
 from tlog.facts import LogFacts
 from tlog.idempotency import Placed
 from tlog.ids import EntryId
+from tlog.measures import HttpMeasures
 from tlog.tokens import TokenTable
 from tlog_proofs import EntryBundle, Tile
 
@@ -80,6 +81,10 @@ class Backend(Protocol):
     @property
     def tokens(self) -> TokenTable:
         """Every token; one that was revoked is known to be at once."""
+
+    @property
+    def http_measures(self) -> HttpMeasures:
+        """What is counted of requests."""
 
     async def is_accepting(self) -> bool:
         """Whether start-up is over, shut-down has not begun, and every log takes appends."""

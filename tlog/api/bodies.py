@@ -104,6 +104,18 @@ async def _raw_chunks(request: Request, max_bytes: int, timeout_s: float) -> Asy
     if (request.content_length or 0) > max_bytes:
         raise _too_large(max_bytes)
     await _continue(request)
+    measures = request.service.backend.http_measures
+    measures.bodies += 1
+    try:
+        async for chunk in _arriving_chunks(request, max_bytes, timeout_s):
+            yield chunk
+    finally:
+        measures.bodies -= 1
+
+
+async def _arriving_chunks(
+    request: Request, max_bytes: int, timeout_s: float
+) -> AsyncIterator[bytes]:
     start = asyncio.get_running_loop().time()
     received = 0
     while True:

@@ -26,6 +26,7 @@ class Connections:
         self._app = app
         self._grace_s = grace_s
         self._table = ConnectionTable(limits)
+        app.service.backend.http_measures.watch_connections(self._table)
         self._sweeping: asyncio.Task[None] | None = None
         self._server: web.Server | None = None
 

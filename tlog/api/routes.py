@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from tlog.api import admin, append, health, proofs, read
+from tlog.api import admin, append, health, metrics, proofs, read
 from tlog.api.access import Access
 from tlog.api.requests import Request
 
@@ -45,6 +45,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", f"{_LOG}/leaf-hash/{{hex}}", proofs.leaf, Access.READ),
     Route("POST", f"{_LOG}/add", append.add, Access.APPEND),
     Route("POST", f"{_LOG}/entries", append.entries, Access.APPEND),
+    Route("GET", "/metrics", metrics.metrics, Access.LOCAL),
     Route("GET", "/admin/logs", admin.list_logs, Access.LOCAL),
     Route("POST", "/admin/logs", admin.create_log, Access.LOCAL),
     Route("GET", _ADMIN_LOG, admin.show_log, Access.LOCAL),

@@ -8,6 +8,7 @@ import msgspec
 
 from tlog.config import Config
 from tlog.control import LogRow
+from tlog.measures import HttpReport
 from tlog.tokens import TokenRow
 
 
@@ -59,6 +60,12 @@ class AppendEach(_Message):
     entries: list[bytes]
 
 
+class Measured(_Message):
+    """Worker to core: what was counted since the last one; nobody waits for it."""
+
+    report: HttpReport
+
+
 class Cancel(_Message):
     """Worker to core: nobody waits for the answer to a call any more."""
 
@@ -90,7 +97,7 @@ class Failure(_Message):
 
 
 ToWorker = Hello | State | Stop | Answer | AppendedEach | Failure
-ToCore = Confirmed | Call | AppendEach | Cancel
+ToCore = Confirmed | Call | AppendEach | Cancel | Measured
 
 
 def make_core_decoder() -> msgspec.msgpack.Decoder[ToCore]:

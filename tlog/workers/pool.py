@@ -17,7 +17,15 @@ from tlog.errors import ServerError
 from tlog.host import Host
 from tlog.workers.calls import Calls
 from tlog.workers.channel import Channel
-from tlog.workers.messages import Confirmed, Hello, State, Stop, ToCore, make_core_decoder
+from tlog.workers.messages import (
+    Confirmed,
+    Hello,
+    Measured,
+    State,
+    Stop,
+    ToCore,
+    make_core_decoder,
+)
 
 ACCEPT_AT_ONCE = 64  # connections of one turn of the loop
 ACCEPT_PAUSE_S = 1.0  # when there are no descriptors left
@@ -164,6 +172,7 @@ class WorkerPool:
                     "a worker cannot be begun", worker=worker.name, reason=str(error)
                 )
             if not worker.stopping:
+                self._host.measures.worker_restarts += 1
                 _LOGGER.error("a worker process ended and is begun again", worker=worker.name)
                 await asyncio.sleep(AGAIN_S)
 
@@ -269,11 +278,14 @@ class _Worker:
             waiting = self._waiting.get(message.number)
             if waiting is not None and not waiting.done():
                 waiting.set_result(None)
+        elif isinstance(message, Measured):
+            self._host.measures.reported(self.name, message.report)
         elif self._calls is not None:
             self._calls.begin(message)
 
     def _lost(self) -> None:
         """The process ended or closed its channel: what it was told it needs not know any more."""
+        self._host.measures.forget(self.name)
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_result(None)

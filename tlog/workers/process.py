@@ -10,6 +10,7 @@ import socket
 from tlog.api.app import make_public_app
 from tlog.api.connection_table import ConnectionLimits
 from tlog.api.connections import Connections
+from tlog.measures import HttpMeasures
 from tlog.program_log import configure_log
 from tlog.workers.channel import Channel
 from tlog.workers.messages import (
@@ -18,6 +19,7 @@ from tlog.workers.messages import (
     Confirmed,
     Failure,
     Hello,
+    Measured,
     State,
     Stop,
     ToWorker,
@@ -25,6 +27,7 @@ from tlog.workers.messages import (
 )
 from tlog.workers.remote import Link, RemoteBackend
 
+REPORT_S = 1.0
 DESCRIPTOR_BYTES = array.array("i").itemsize
 
 
@@ -69,6 +72,7 @@ class _Worker:
                 task.add_done_callback(accepting.discard)
 
         loop.add_reader(passed, accept)
+        measuring = loop.create_task(self._report(backend.http_measures))
         self._channel.send(Confirmed(hello.state.number))
         try:
             await self._stop.wait()
@@ -76,7 +80,14 @@ class _Worker:
             loop.remove_reader(passed)
             await asyncio.gather(*accepting, return_exceptions=True)
             await connections.close()
+            measuring.cancel()
             self._channel.abort()
+
+    async def _report(self, measures: HttpMeasures) -> None:
+        """Tell the core what was counted, now and then: who reads it never waits for a worker."""
+        while True:
+            self._channel.send(Measured(measures.take()))
+            await asyncio.sleep(REPORT_S)
 
     def _received(self, message: ToWorker) -> None:
         match message:

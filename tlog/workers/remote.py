@@ -19,6 +19,7 @@ from tlog.errors import OutcomeUnknownError, StoppingError
 from tlog.facts import LogFacts
 from tlog.idempotency import Placed
 from tlog.ids import EntryId
+from tlog.measures import HttpMeasures
 from tlog.tokens import TokenTable
 from tlog.workers import methods
 from tlog.workers.messages import (
@@ -208,6 +209,7 @@ class RemoteBackend:
         self._budget = QueueBudget(config.queue_bytes)
         self._logs: dict[str, RemoteLog] = {}
         self.tokens = TokenTable([], SystemClock())
+        self.http_measures = HttpMeasures()
         self.update(state)
 
     @property

@@ -1,0 +1,135 @@
+"""What `/metrics` shows, and that the documentation says the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.api.conftest import Api
+from tlog.measures import STEPS, Distribution, HttpMeasures
+from tlog.metrics import METRICS, Scrape
+from tlog.tokens import Scope
+
+ROOT = Path(__file__).parents[2]
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def parse(text: str) -> Samples:
+    """Every sample by its name and labels, as Prometheus' own parser reads them."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+async def scrape(api: Api) -> Samples:
+    """The samples of one scrape at the socket."""
+    async with api.local.get("/metrics") as response:
+        assert response.status == 200
+        assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+        return parse(await response.text())
+
+
+def measures_of(api: Api) -> HttpMeasures:
+    """Those of the process that serves TCP."""
+    return api.app.service.backend.http_measures
+
+
+def test_the_documentation_has_exactly_the_metrics_that_there_are() -> None:
+    """Names, kinds and labels of docs/metrics.md are those of the code, in its order."""
+    rows = re.findall(
+        r"^\| `(\w+)` \| (\w+) \| ([^|]*)\|", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE
+    )
+    documented = [(name, kind, re.findall(r"`(\w+)`", labels)) for name, kind, labels in rows]
+    assert documented == [(name, each.kind, list(each.labels)) for name, each in METRICS.items()]
+
+
+async def test_alerts_use_metrics_that_there_are(api: Api) -> None:
+    """Every sample that a documented alert looks at is one that a scrape can give."""
+    async with api.local.get("/metrics"):
+        pass
+    text = (ROOT / "docs/metrics.md").read_text()
+    used = set(re.findall(r"\btlog_[a-z_]+", "\n".join(re.findall(r"expr: (.*)", text))))
+    endings = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
+    given = {name + ending for name, each in METRICS.items() for ending in endings[each.kind]}
+    assert used
+    assert used <= given
+
+
+async def test_requests_are_counted_by_route_and_outcome(api: Api) -> None:
+    """Appends, refusals and durations are counted once each, under words of the server's own."""
+    headers = api.bearer(Scope.APPEND, Scope.READ)
+    for _ in range(3):
+        async with api.http.post("/logs/private/add", data=b"x", headers=headers) as response:
+            assert response.status == 200
+    async with api.http.get("/secret-path", headers=headers) as response:
+        assert response.status == 404
+    async with api.http.post("/logs/private/add", data=b"x" * 65_536, headers=headers) as response:
+        assert response.status == 413
+    if api.app.service.backend is not api.host:
+        api.host.measures.reported("worker-0", measures_of(api).take())
+    samples = await scrape(api)
+    route = ("route", "/logs/{name}/add")
+    requests = "tlog_http_requests_total"
+    assert samples[requests, (("method", "POST"), route, ("status", "2xx"))] == 3
+    assert samples[requests, (("method", "POST"), route, ("status", "4xx"))] == 1
+    assert samples[requests, (("method", "GET"), ("route", "none"), ("status", "4xx"))] == 1
+    assert samples["tlog_http_request_duration_seconds_count", (route,)] == 4
+    assert samples["tlog_http_problems_total", (("type", "not-found"),)] == 1
+    log = ("log", "private")
+    assert samples["tlog_appends_total", (log, ("result", "accepted"))] == 3
+    assert samples["tlog_appends_total", (log, ("result", "body-too-large"))] == 1
+    assert samples["tlog_http_connections", ()] >= 1
+    assert samples["tlog_log_state", (log, ("state", "ready"))] == 1
+    assert samples["tlog_committed_size", (log,)] == 4
+    text = str(samples)
+    assert "secret" not in text
+    assert headers["Authorization"].split("_")[1] not in text
+
+
+async def test_openmetrics_is_given_to_who_asks_for_it(api: Api) -> None:
+    """By Accept, and ended as that format wants."""
+    headers = {"Accept": "application/openmetrics-text;version=1.0.0"}
+    async with api.local.get("/metrics", headers=headers) as response:
+        assert response.headers["Content-Type"].startswith("application/openmetrics-text")
+        assert (await response.text()).endswith("# EOF\n")
+
+
+async def test_nobody_but_the_operator_sees_metrics(api: Api) -> None:
+    """On TCP there is no such resource, whatever the token."""
+    async with api.http.get("/metrics", headers=api.bearer(*Scope)) as response:
+        assert response.status == 404
+
+
+def test_a_distribution_counts_up_to_each_bound() -> None:
+    """A value at a bound counts below it, one above all bounds in the last place."""
+    values = Distribution((1.0, 2.0))
+    for value in (0.5, 1.0, 1.5, 99.0):
+        values.observe(value)
+    assert (values.counts, values.total) == ([2, 1, 1], 102.0)
+
+
+def test_reports_add_up_and_gauges_end_with_their_process(api: Api) -> None:
+    """Two reports of one worker count twice, what it holds counts once, and not after its end."""
+    worker = HttpMeasures()
+    worker.watch_connections([1, 2])
+    measures = api.host.measures
+    for _ in range(2):
+        worker.answered("/x", "GET", 200, 0.001)
+        measures.reported("worker-9", worker.take())
+    assert measures.http.requests["/x", "GET", 2] == 2
+    assert sum(measures.http.durations["/x"].counts) == 2
+    assert worker.take().requests == []
+    before = parse(Scrape(api.host).format("")[0].decode())["tlog_http_connections", ()]
+    measures.forget("worker-9")
+    after = parse(Scrape(api.host).format("")[0].decode())["tlog_http_connections", ()]
+    assert before - after == 2
+
+
+def test_steps_are_all_documented() -> None:
+    """The table names each step of a publication."""
+    text = (ROOT / "docs/metrics.md").read_text()
+    assert all(f"`{step}`" in text for step in STEPS)
