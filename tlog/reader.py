@@ -15,6 +15,7 @@ from tlog.errors import (
     StoreError,
     UnreadableError,
 )
+from tlog.inclusion_path import inclusion_path, tails_of
 from tlog.store.base import Store
 from tlog.tile_cache import TileCache, TileNodes
 from tlog.tree import RightEdge
@@ -26,10 +27,10 @@ from tlog_proofs import (
     Tile,
     format_entry_bundle,
     prove_consistency,
-    prove_inclusion,
-    subtree_root_in_tile,
     tile_width,
 )
+
+REMEMBERED_SIZES = 64  # most proofs are asked for at the newest published ones
 
 
 class LogReader:
@@ -43,6 +44,8 @@ class LogReader:
         self._store = store
         self._edge = edge
         self._cache = cache
+        self._partials: dict[int, TileNodes] = {}  # the right edge's tiles, by level
+        self._tails_of: dict[int, tuple[bytes | None, ...]] = {}
 
     def tile(self, tile: Tile, published: int) -> bytes:
         """The 32 * width bytes of a tile of a tree of at most `published` entries.
@@ -85,7 +88,18 @@ class LogReader:
             message = f"expected index < size, got {index} and {size}"
             raise OutOfRangeError(message)
         _check_published(size, published)
-        return self.leaf_hash(index), prove_inclusion(index, size, self.subtree_root)
+        return self.leaf_hash(index), inclusion_path(index, size, self._nodes, self._tails(size))
+
+    def holds(self, index: int, size: int) -> bool:
+        """Whether the proof of that entry at that size can be made without reading the store."""
+        return all(
+            self._cached(level, index >> TILE_HEIGHT * (level + 1)) is not None
+            for level in range(-(-(size - 1).bit_length() // TILE_HEIGHT))
+        )
+
+    def holds_tile(self, tile: Tile) -> bool:
+        """Whether the bytes of a tile are here without reading the store."""
+        return self._cached(tile.level, tile.index) is not None
 
     def consistency(self, old: int, new: int, published: int) -> tuple[bytes, ...]:
         """The consistency proof between two sizes.
@@ -124,37 +138,48 @@ class LogReader:
         level, height = divmod((end - start).bit_length() - 1, TILE_HEIGHT)
         first = start >> (TILE_HEIGHT * level)
         index, offset = divmod(first, TILE_WIDTH)
-        nodes = self._full_tile(level, index)
-        if nodes is not None:
-            return nodes.node(height, offset >> height)
-        count = 1 << height
-        return subtree_root_in_tile(self._partial(level, index, offset + count), offset, count)
+        return self._nodes(level, index, offset + (1 << height)).node(height, offset >> height)
 
     def _hashes(self, level: int, index: int, width: int) -> bytes:
-        nodes = self._full_tile(level, index)
-        hashes = nodes.tile if nodes is not None else self._partial(level, index, width)
-        return hashes[: width * HASH_SIZE]
+        return self._nodes(level, index, width).tile[: width * HASH_SIZE]
 
-    def _partial(self, level: int, index: int, width: int) -> bytes:
-        hashes = self._edge().partial_tile(level, index)
-        if hashes is None or len(hashes) < width * HASH_SIZE:
-            # The edge may have moved on since the store was asked: then the tile is full by now.
+    def _nodes(self, level: int, index: int, width: int) -> TileNodes:
+        """The nodes of a committed tile of at least `width` hashes."""
+        nodes = self._cached(level, index) or self._full_tile(level, index)
+        if nodes is not None and len(nodes.tile) < width * HASH_SIZE:
+            # The edge may have moved on since the cache was asked: then the tile is full by now.
             nodes = self._full_tile(level, index)
-            if nodes is None:
-                message = f"tile {level}/{index} of width {width} is missing"
-                raise StoreError(message)
-            hashes = nodes.tile
-        return hashes
+        if nodes is None:
+            message = f"tile {level}/{index} of width {width} is missing"
+            raise StoreError(message)
+        return nodes
+
+    def _cached(self, level: int, index: int) -> TileNodes | None:
+        """A tile that is in memory: a full one in the cache, or the one at the right edge."""
+        partial = self._edge().partial_tile(level, index)
+        if partial is None:
+            return self._cache.find((self._name, level, index))
+        nodes = self._partials.get(level)
+        if nodes is None or nodes.tile != partial:
+            nodes = self._partials[level] = TileNodes(partial)
+        return nodes
 
     def _full_tile(self, level: int, index: int) -> TileNodes | None:
-        key = (self._name, level, index)
-        nodes = self._cache.find(key)
-        if nodes is None and self._edge().partial_tile(level, index) is None:
-            tile = self._store.read_tile(level, index)
-            if tile is not None:
-                nodes = TileNodes(tile)
-                self._cache.keep(key, nodes)
+        tile = self._store.read_tile(level, index)
+        if tile is None:
+            return None
+        nodes = TileNodes(tile)
+        self._cache.keep((self._name, level, index), nodes)
         return nodes
+
+    def _tails(self, size: int) -> tuple[bytes | None, ...]:
+        """See tails, remembered for the sizes that were asked for last."""
+        tails = self._tails_of.get(size)
+        if tails is None:
+            if len(self._tails_of) >= REMEMBERED_SIZES:
+                self._tails_of.clear()
+            tails = self._tails_of[size] = tails_of(size, self._nodes)
+        return tails
 
 
 def _check_published(size: int, published: int) -> None:

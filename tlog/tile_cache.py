@@ -1,43 +1,42 @@
-"""Full tiles with their inner nodes worked out, shared by all logs, bounded in bytes."""
+"""Full tiles with their inner nodes, shared by all logs, bounded in bytes."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from threading import Lock
 
-from tlog_proofs import HASH_SIZE, TILE_HEIGHT, node_hash
+from tlog.tree import parents
+from tlog_proofs import HASH_SIZE, TILE_HEIGHT
 
 TileKey = tuple[str, int, int]  # log name, level, tile index
 
 
 class TileNodes:
-    """All roots of full aligned subtrees inside one full tile: 510 hashes in flat bytes."""
+    """All roots of full aligned subtrees inside one tile, in flat bytes; at most 510 hashes.
 
-    __slots__ = ("_heights",)
+    Worked out when the first one is asked for: a tile may be wanted for its own bytes alone.
+    """
+
+    __slots__ = ("_heights", "tile")
 
     def __init__(self, tile: bytes) -> None:
-        """Work out the nodes of 8,192 bytes. Cost: 254 hashes."""
-        heights = [tile]
-        for _ in range(TILE_HEIGHT - 1):
-            below = heights[-1]
-            heights.append(
-                b"".join(
-                    node_hash(
-                        below[at : at + HASH_SIZE], below[at + HASH_SIZE : at + 2 * HASH_SIZE]
-                    )
-                    for at in range(0, len(below), 2 * HASH_SIZE)
-                )
-            )
-        self._heights = tuple(heights)
-
-    @property
-    def tile(self) -> bytes:
-        """The 256 hashes that the tile is served as."""
-        return self._heights[0]
+        """The nodes over the 32 * width bytes of a tile, full or partial."""
+        self.tile = tile
+        self._heights: tuple[bytes, ...] | None = None
 
     def node(self, height: int, index: int) -> bytes:
         """Root of the index-th subtree of 2**height of the tile's hashes, height 0 to 7."""
-        return self._heights[height][index * HASH_SIZE : (index + 1) * HASH_SIZE]
+        # Two threads may work it out at once: they come to the same.
+        heights = self._heights or self._work_out()
+        return heights[height][index * HASH_SIZE : (index + 1) * HASH_SIZE]
+
+    def _work_out(self) -> tuple[bytes, ...]:
+        """At most 254 hashes."""
+        heights = [self.tile]
+        for _ in range(TILE_HEIGHT - 1):
+            heights.append(parents(heights[-1]))
+        self._heights = tuple(heights)
+        return self._heights
 
 
 NODES_BYTES = 2 * 256 * HASH_SIZE + 1024  # of one TileNodes, overhead included

@@ -74,14 +74,17 @@ class RightEdge:
                 nodes = peaks.pop() + nodes
             if len(nodes) % _PAIR_BYTES:
                 new_peaks.append(nodes[-HASH_SIZE:])
-            nodes = _parents(nodes)
+            nodes = parents(nodes)
             height += 1
         size = self.size + len(leaf_hashes)
         return RightEdge(size, (*peaks, *reversed(new_peaks)), tuple(tiles)), tuple(full)
 
 
-def _parents(nodes: bytes) -> bytes:
-    """The parents of nodes (32 bytes each, the first a left one); the last may have none yet."""
+def parents(nodes: bytes) -> bytes:
+    """The parents of nodes (32 bytes each, the first a left one); the last may have none yet.
+
+    Source: RFC 6962 section 2.1.
+    """
     whole = len(nodes) // _PAIR_BYTES * _PAIR_BYTES
     # As node_hash, without a call for each: half of an extension's time went into those.
     return b"".join(
