@@ -181,7 +181,6 @@ class LevelDBStore:
 
     def read_leaves(self, start: int, end: int) -> list[bytes]:
         """See Store."""
-        leaves: list[bytes] = []
         with (
             self._reading(),
             self._log.iterator(
@@ -191,16 +190,14 @@ class LevelDBStore:
                 fill_cache=False,
             ) as rows,
         ):
-            for key, value in rows:
-                if key[8:] == _LEAF:
-                    if key != log_key(start + len(leaves), LEAF):
-                        message = f"entry {start + len(leaves)} is missing"
-                        raise StoreError(message)
-                    leaves.append(value)
+            leaves = [(key, value) for key, value in rows if key[8:] == _LEAF]
+        # Keys ascend, so as many as there are indexes are all of them.
         if len(leaves) != end - start:
-            message = f"entry {start + len(leaves)} is missing"
+            indexes = {int.from_bytes(key[:8], "big") for key, _ in leaves}
+            missing = next(index for index in range(start, end) if index not in indexes)
+            message = f"entry {missing} is missing"
             raise StoreError(message)
-        return leaves
+        return [value for _, value in leaves]
 
     def read_tile(self, level: int, index: int) -> bytes | None:
         """See Store."""
