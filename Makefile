@@ -8,7 +8,7 @@ PYTHON ?=
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: install run test test-peers faults crash lint check vectors bench bench-start lock dist clean
+.PHONY: install run test test-peers faults crash lint check vectors openapi bench bench-start lock dist clean
 
 install:
 	@scripts/install.sh $(PYTHON)
@@ -47,6 +47,10 @@ check: lint vectors
 
 vectors: install
 	$(BIN)/python -m tests.make_vectors
+
+# What the server gives at /openapi.json.
+openapi: install
+	$(BIN)/python -m tests.make_openapi
 
 bench: install
 	@$(BIN)/python -m bench

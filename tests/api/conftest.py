@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.api.documented import check, record
 from tests.api.fakes import FakeHost
 from tlog.api.app import App, make_local_app, make_public_app
 from tlog.api.connection_table import ConnectionLimits
@@ -120,6 +121,7 @@ async def _serve(host: FakeHost, app: App) -> AsyncIterator[Api]:
     port = bound.getsockname()[1]
     listener = Listener(app, [bound], GRACE_S, LIMITS)
     local_listener = Listener(local_app, [bind_socket(tmp_path)], GRACE_S, LIMITS)
+    answers = (record(app), record(local_app))
     await listener.start()
     await local_listener.start()
     timeout = aiohttp.ClientTimeout(total=20)
@@ -135,3 +137,5 @@ async def _serve(host: FakeHost, app: App) -> AsyncIterator[Api]:
     finally:
         await listener.close()
         await local_listener.close()
+    for answer in {each for recorded in answers for each in recorded}:
+        check(answer)

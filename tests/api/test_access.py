@@ -16,6 +16,7 @@ from tlog.tokens import Scope
 TABLE = {
     ("GET", "/healthz"): ("/healthz", "anybody"),
     ("GET", "/readyz"): ("/readyz", "anybody"),
+    ("GET", "/openapi.json"): ("/openapi.json", "anybody"),
     ("GET", "/logs"): ("/logs", "listing"),
     ("GET", "/logs/{name}/checkpoint"): ("/logs/LOG/checkpoint", "read"),
     ("GET", "/logs/{name}/checkpoints"): (

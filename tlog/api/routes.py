@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from tlog.api import admin, append, health, metrics, proofs, read
+from tlog.api import admin, append, health, metrics, openapi, proofs, read
 from tlog.api.access import Access
 from tlog.api.requests import Request
 
@@ -33,6 +33,7 @@ _ADMIN_LOG = "/admin/logs/{name}"
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/healthz", health.healthz, Access.ANYBODY),
     Route("GET", "/readyz", health.readyz, Access.ANYBODY),
+    Route("GET", "/openapi.json", openapi.openapi, Access.ANYBODY),
     Route("GET", "/logs", read.logs, Access.LISTING),
     Route("GET", f"{_LOG}/checkpoint", read.checkpoint, Access.READ),
     Route("GET", f"{_LOG}/checkpoints", read.checkpoint_by_time, Access.READ),
