@@ -57,17 +57,17 @@ class LogTime:
         # How long the server was down nobody knows; what passes from now on is measured.
         self._asked = self._now()  # (wall, boot) seconds of the t that was given last
         self._set_mark(self._asked)
-        self._confirmed = False
+        self._confirmed: tuple[int, float] | None = None  # (wall, boot) when it was vouched for
 
     def problem(self) -> str | None:
         """Why nothing may be stamped now, as one sentence, or None."""
         now = self.clock.wall_ms() // 1000
         behind = self.newest_t - now
         if behind <= 0:
-            self._confirmed = False
+            self._confirmed = None
             if self._mark_wrong:
                 self._set_mark(self._now())
-        elif behind > self.max_behind_s and not self._confirmed:
+        elif behind > self.max_behind_s and not self._is_confirmed(now):
             return (
                 f"the clock is {behind} s behind the newest entry: set it right, "
                 "or run `tlog log confirm-clock`"
@@ -93,7 +93,7 @@ class LogTime:
         self._asked = self._now()
         now, _ = self._asked
         if now < self.newest_t:
-            return self.newest_t if self._confirmed else None
+            return None if self._confirmed is None else self.newest_t
         return now
 
     def stamped(self, t: int) -> None:
@@ -103,8 +103,15 @@ class LogTime:
 
     def confirm(self) -> None:
         """An operator vouches for the clock as it stands: t stays at newest_t until it is there."""
-        self._confirmed = True
-        self._set_mark(self._now())
+        self._confirmed = self._now()
+        self._set_mark(self._confirmed)
+
+    def _is_confirmed(self, now: int) -> bool:
+        """Whether the clock shows what was vouched for and what has passed since, or later."""
+        if self._confirmed is None:
+            return False
+        wall, boot = self._confirmed
+        return (now - wall) - (self.clock.boot_s() - boot) >= -self.max_behind_s
 
     def _set_mark(self, moment: tuple[int, float]) -> None:
         """Measure from a moment on; by a clock that was behind no jump can be measured.

@@ -33,6 +33,7 @@ class DiskWatch:
         self._config = config
         self.problem: str | None = None  # as one sentence
         self._free: int | None = None  # for data: as measured, less what was taken since
+        self._reserve = 0  # of the disk that holds the data
 
     @property
     def free_bytes(self) -> int | None:
@@ -45,7 +46,7 @@ class DiskWatch:
             raise DiskReserveError(self.problem)
 
     def take(self, entry_bytes: int) -> None:
-        """Count on the space for entries, or raise DiskReserveError where they cannot fit.
+        """Count on the space for entries, or raise DiskReserveError where that reaches the reserve.
 
         Without a reserve too: a commit that finds no space ends the log until a restart.
         """
@@ -53,8 +54,11 @@ class DiskWatch:
         if self._free is None:
             return
         needed = WRITTEN_PER_BYTE * entry_bytes
-        if needed > self._free:
-            message = f"{self._free} bytes are free, writing this takes {needed}: free space"
+        if needed > self._free - self._reserve:
+            message = (
+                f"{self._free} bytes are free, writing this takes {needed}, "
+                f"{self._reserve} are kept in reserve: free space"
+            )
             raise DiskReserveError(message)
         self._free -= needed
 
@@ -68,6 +72,7 @@ class DiskWatch:
             self._free = None
         else:
             self._free = data.f_bavail * data.f_frsize
+            self._reserve = self._config.disk_reserve(data.f_blocks * data.f_frsize)
 
     def _problem_of(self, path: Path) -> str | None:
         try:

@@ -271,7 +271,7 @@ class Sequencer:
 
     async def _key_of(self, batch_of: list[_Submission], t: int) -> WeekKey | None:
         """The key for the ids of a batch, durable; None for a batch without ids."""
-        if any(submission.ids for submission in batch_of):
+        if any(any(submission.ids) for submission in batch_of):
             return await self._id_keys.of_week(week_of(t), self.edge.size)
         return None
 
@@ -322,7 +322,7 @@ class Sequencer:
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._writer, self._index_chunk)
-        except StoreError as error:
+        except (StoreError, FatalLogError) as error:
             reason = f"the index cannot be built ({error}): restart the server"
             self.fail(reason)
             self._on_fatal(reason)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import plyvel
 import pytest
 
 from tests.server.doubles import FakeClock
@@ -67,6 +68,27 @@ def test_the_reserve_is_refused_whatever_the_size(
     set_free(1001)
     watch.measure()
     watch.take(0)
+
+
+def test_what_is_written_between_two_looks_does_not_eat_the_reserve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two looks the reserve counts as taken, however fast the entries come."""
+    disk_of(monkeypatch, 5000)
+    watch = DiskWatch(Config(data_dir=tmp_path, disk_reserve_bytes=4000), tmp_path)
+    watch.measure()
+    watch.take(400)
+    with pytest.raises(DiskReserveError, match="writing this takes 400, 4000 are kept in reserve"):
+        watch.take(200)
+    watch.take(100)
+
+
+def test_an_error_of_leveldb_names_files_without_their_directories() -> None:
+    """What clients read says which file failed how, not where the server keeps its data."""
+    words = b"IO error: /srv/data/logs/a/log/000018.ldb: Invalid argument"
+    with pytest.raises(StoreError) as caught, wrapping("reading a"):
+        raise plyvel.IOError(words)
+    assert str(caught.value) == "reading a: IO error: 000018.ldb: Invalid argument"
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])

@@ -248,6 +248,30 @@ async def test_a_confirmed_clock_behind_stamps_no_lower_time(tmp_path: Path) -> 
         assert log.store.newest_commit().t == newest + 10
 
 
+async def test_a_confirmation_is_of_the_clock_as_it_stood(tmp_path: Path) -> None:
+    """A clock that jumps further back than it was when it was vouched for is refused again."""
+    async with running_log(tmp_path) as log:
+        log.clock.wall_s -= 3600
+        log.sequencer.confirm_clock()
+        await log.sequencer.append([b"one"])
+        log.clock.wall_s -= 100
+        with pytest.raises(ReadOnlyError, match="3700 s behind"):
+            await log.sequencer.append([b"two"])
+        log.clock.wall_s += 100
+        await log.sequencer.append([b"three"])
+        log.clock.wall_s += 1000
+        log.clock.boot += 1100
+        with pytest.raises(ReadOnlyError, match="2600 s behind"):
+            await log.sequencer.append([b"four"])
+
+
+async def test_a_batch_whose_ids_are_all_known_makes_no_key(tmp_path: Path) -> None:
+    """A week's key is made for an id, not for the place where one could stand."""
+    async with running_log(tmp_path) as log:
+        await log.sequencer.append([b"one"], [None])
+        assert log.store.newest_commit().key_week is None
+
+
 async def test_a_clock_that_jumps_between_start_and_first_append_is_noticed(tmp_path: Path) -> None:
     """The time that passes is measured from the start on, not only from the first batch on."""
     async with running_log(tmp_path) as log:

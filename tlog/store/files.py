@@ -59,11 +59,12 @@ def wrapping(doing: str) -> Iterator[None]:
     """Turn LevelDB's and the file system's errors into StoreError: `doing` and what went wrong."""
     try:
         yield
+    except (plyvel.Error, RuntimeError, StructError) as error:
+        # Before OSError: plyvel's IOError is one too, without its own sentence.
+        message = f"{doing}: {_text(error)}"
+        raise StoreError(message) from error
     except OSError as error:
         message = f"{doing}: {error.strerror or error}"
-        raise StoreError(message) from error
-    except (plyvel.Error, RuntimeError, StructError) as error:
-        message = f"{doing}: {_text(error)}"
         raise StoreError(message) from error
 
 
