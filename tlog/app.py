@@ -10,10 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
+from tlog import confirmation
 from tlog.addresses import Address, bind
 from tlog.api.app import make_local_app, make_public_app
 from tlog.api.connection_table import ConnectionLimits
 from tlog.api.listener import Listener
+from tlog.clock import SystemClock
 from tlog.config import Config
 from tlog.creation import init_directory
 from tlog.errors import DataDirectoryError, LockHeldError
@@ -87,6 +89,11 @@ def _is_data_directory(path: Path) -> bool:
 def check_log(data_dir: Path, name: str, progress: Progress) -> Report:
     """Check every stored row of a log whose server is stopped; raises as tlog.fsck.check."""
     return check.check_log(data_dir, name, LevelDBRows, progress)
+
+
+def confirm_ids(data_dir: Path, name: str) -> int:
+    """Let a log whose server is stopped go on without its ids; raises as tlog.confirmation."""
+    return confirmation.confirm_ids(data_dir, name, LevelDBStores(), SystemClock())
 
 
 async def serve(

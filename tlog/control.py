@@ -181,6 +181,15 @@ class ControlDatabase:
         """Store the key of a week, durably, before anything is written under it."""
         _insert(self._database, "id_keys", [log_name, key.week, key.key, key.first_index])
 
+    def replace_id_key(self, log_name: str, key: WeekKey) -> None:
+        """Store another key for a week, durably: ids under the old one are known no more."""
+        columns: list[Column] = [log_name, key.week, key.key, key.first_index]
+        with writing("control.db", self._database):
+            self._database.execute(
+                "INSERT OR REPLACE INTO id_keys VALUES (?, ?, ?, ?, ?)",
+                [*columns, row_digest("id_keys", columns)],
+            )
+
     def destroy_id_keys(self, log_name: str, before_week: int) -> None:
         """Destroy a log's keys of earlier weeks: overwritten in the database, gone from the WAL."""
         with writing("control.db", self._database):

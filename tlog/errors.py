@@ -23,6 +23,7 @@ ServerError
 +-- StoreError                   the databases failed or hold what they should not
 |   +-- HeadConflictError        the head store holds another head than was expected
 +-- FatalLogError                the log must not sign: carries the sentence that says why
+|   +-- UnknownIdsError          control.db lacks the key of ids that stand in the log
 +-- DataDirectoryError           DIR is not what the operation needs
 |   +-- ControlDatabaseError     control.db cannot be read
 |   +-- LockHeldError            another process holds DIR
@@ -133,6 +134,14 @@ class HeadConflictError(StoreError):
 
 class FatalLogError(ServerError):
     """The log must not sign any more; the message is the sentence that says why."""
+
+
+class UnknownIdsError(FatalLogError):
+    """Ids that stand in the log cannot be found with control.db's keys; key_week says of when."""
+
+    def __init__(self, message: str, key_week: int) -> None:
+        super().__init__(message)
+        self.key_week = key_week
 
 
 class DataDirectoryError(ServerError):

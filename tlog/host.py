@@ -266,7 +266,10 @@ class Host:
     async def _open(self, row: LogRow) -> Log:
         directory = self.config.data_dir / "logs" / row.name
         id_keys = await self._control_call(self.control.id_keys, row.name)
-        opened = await asyncio.to_thread(open_log, row, directory, self._heads, self._stores)
+        now_s = self._clock.wall_ms() // 1000
+        opened = await asyncio.to_thread(
+            open_log, row, directory, self._heads, self._stores, id_keys, now_s
+        )
         log = Log(row, opened, id_keys, self._shared)
         self._logs[row.name] = log
         if self._publish:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tlog.store.commit_record import MAC_BYTES, IdRow
+from tlog.errors import UnknownIdsError
+from tlog.store.base import Store
+from tlog.store.commit_record import MAC_BYTES, CommitRecord, IdRow
 
 WEEK_S = 604_800
 KEY_BYTES = 32
 MAX_ID_CHARS = 255
+RECORDS_LOOKED_AT = 1024  # at start-up, back to the newest that has ids
 
 
 class _Names(NamedTuple):
@@ -67,6 +70,58 @@ def make_id_row(week_key: WeekKey, index: int, entry_id: EntryId, entry: bytes) 
     return IdRow(index, entry_id.mac(week_key.key), bytes_mac(week_key.key, entry))
 
 
+def new_key(week: int, size: int) -> WeekKey:
+    """A fresh key for the ids that are logged in that week from that size on."""
+    return WeekKey(week, secrets.token_bytes(KEY_BYTES), size)
+
+
+def check_ids_known(
+    store: Store, newest: CommitRecord, keys: Sequence[WeekKey], now_s: int
+) -> None:
+    """Check that control.db has the key of the newest ids, if their window is not over yet.
+
+    A key that is younger than they are was made to go on without them, by `confirm-ids`.
+
+    Raises:
+        UnknownIdsError: an id that stands in the log would be taken for a new one.
+        StoreError: a row could not be read.
+    """
+    week = week_of(max(newest.t, now_s))
+    record = _newest_with_ids(store, newest, week)
+    if record is None or record.key_week is None or record.key_week < week - 1:
+        return
+    key = next((key for key in keys if key.week == record.key_week), None)
+    if key is not None and (record.size <= key.first_index or _is_of(key, record, store)):
+        return
+    has = "no key" if key is None else "another key"
+    message = (
+        f"log/ holds ids of week {record.key_week} at entry {record.ids[0].index}, control.db has "
+        f"{has} for that week: it is an older copy or another log's; bring the newest one back, "
+        "or stop the server and run `tlog log confirm-ids` if these ids may be logged twice"
+    )
+    raise UnknownIdsError(message, record.key_week)
+
+
+def _newest_with_ids(store: Store, newest: CommitRecord, week: int) -> CommitRecord | None:
+    """The newest record with ids, if it is near enough to the end and in the window of a week."""
+    record = newest
+    for _ in range(RECORDS_LOOKED_AT):
+        if record.ids:
+            return record
+        if record.first_index == 0 or week_of(record.t) < week - 1:
+            break
+        record = store.commit_of(record.first_index - 1)
+    return None
+
+
+def _is_of(key: WeekKey, record: CommitRecord, store: Store) -> bool:
+    """Whether a record's MACs were made with a key: by chance none fits, so one is enough."""
+    return any(
+        hmac.compare_digest(row.bytes_mac, bytes_mac(key.key, store.read_leaf(row.index)))
+        for row in record.ids
+    )
+
+
 class IdKeys:
     """The keys of one log's window: this week's and last week's. Owned by the event loop.
 
@@ -97,7 +152,7 @@ class IdKeys:
         await self.expire(week)
         key = self._keys.get(week)
         if key is None:
-            key = WeekKey(week, secrets.token_bytes(KEY_BYTES), size)
+            key = new_key(week, size)
             await self._save(key)
             self._keys[week] = key
         return key

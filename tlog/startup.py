@@ -6,14 +6,15 @@ checkpoint, and the sentence says which of its states is which.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tlog.checkpoints import CheckpointStore, Published
 from tlog.control import LogRow
-from tlog.errors import FatalLogError, ServerError
+from tlog.errors import FatalLogError, ServerError, UnknownIdsError
 from tlog.heads import HeadStore
+from tlog.ids import WeekKey, check_ids_known
 from tlog.signer import read_key
 from tlog.store.base import Store
 from tlog.store.commit_record import CommitRecord
@@ -35,7 +36,10 @@ OpenStore = Callable[[Path], Store]
 
 @dataclass(frozen=True, slots=True)
 class OpenedLog:
-    """What could be opened of a log; refusal says why it must not sign, None when it may."""
+    """What could be opened of a log; refusal says why it must not sign, None when it may.
+
+    unknown_ids: the week of the ids whose key control.db lacks, if that is the reason.
+    """
 
     store: Store | None
     checkpoints: CheckpointStore | None
@@ -46,6 +50,7 @@ class OpenedLog:
     signer: Ed25519Signer | None
     head: bytes | None
     refusal: str | None
+    unknown_ids: int | None = None
 
 
 @dataclass(slots=True)
@@ -62,15 +67,26 @@ class _Parts:
     head: bytes | None = None
 
 
-def open_log(row: LogRow, directory: Path, heads: HeadStore, open_store: OpenStore) -> OpenedLog:
+def open_log(
+    row: LogRow,
+    directory: Path,
+    heads: HeadStore,
+    open_store: OpenStore,
+    id_keys: Sequence[WeekKey],
+    now_s: int,
+) -> OpenedLog:
     """Open a log of control.db and hold its states against each other. Blocks.
 
     What is wrong on disk is never raised: it goes into `refusal`.
     """
     parts = _Parts()
+    unknown_ids = None
     try:
-        _open_parts(parts, row, directory, heads, open_store)
+        store, newest = _open_parts(parts, row, directory, heads, open_store)
+        check_ids_known(store, newest, id_keys, now_s)
         refusal = None
+    except UnknownIdsError as error:
+        refusal, unknown_ids = str(error), error.key_week
     except TlogError as error:
         refusal = str(error)
     except OSError as error:
@@ -88,12 +104,13 @@ def open_log(row: LogRow, directory: Path, heads: HeadStore, open_store: OpenSto
         signer=parts.signer,
         head=parts.head,
         refusal=refusal,
+        unknown_ids=unknown_ids,
     )
 
 
 def _open_parts(
     parts: _Parts, row: LogRow, directory: Path, heads: HeadStore, open_store: OpenStore
-) -> None:
+) -> tuple[Store, CommitRecord]:
     # First what reading needs: a log without its head or key stays readable.
     parts.checkpoints = CheckpointStore(directory / "checkpoints.db")
     store = open_store(directory)
@@ -120,6 +137,7 @@ def _open_parts(
     newest = parts.checkpoints.newest(MAX_SIZE)
     _check_checkpoint(row, newest, parts.store, parts.head_edge)
     _check_months(parts.store, parts.newest)
+    return parts.store, parts.newest
 
 
 def _own_checkpoint(checkpoints: CheckpointStore, row: LogRow, max_size: int) -> Published | None:

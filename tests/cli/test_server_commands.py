@@ -111,6 +111,8 @@ def test_tokens_are_printed_once_listed_and_revoked(data: Path) -> None:
         (("log", "show", "absent"), 4, "no such log"),
         (("log", "confirm-clock", "absent"), 4, "no such log"),
         (("log", "confirm-clock", "audit"), 4, "start it first"),
+        (("log", "confirm-ids", "absent"), 4, "no log named absent"),
+        (("log", "confirm-ids", "audit"), 2, "its ids are known"),
         (("token", "create", "--log", "absent", "--scope", "read"), 4, "absent"),
         (("token", "create", "--log", "audit", "--scope", "root"), 2, "root"),
         (("token", "create", "--log", "audit"), 2, "--scope"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from tlog.app import make_directory
+from tlog.app import confirm_ids, make_directory
 from tlog.cli.data_dir import ask, data_option, print_row, print_rows
 from tlog.cli.options import json_option
 from tlog.control import LOG_NAME
@@ -80,3 +80,16 @@ def confirm_clock(*, name: str, data_dir: Path) -> None:
     """Vouch for the machine's clock, which the log NAME finds too far behind or ahead."""
     path = f"/admin/logs/{name}/confirm-clock"
     ask(data_dir, lambda client: client.request("POST", path))
+
+
+@command.command("confirm-ids")
+@click.argument("name", callback=_read_name)
+@data_option
+def confirm_unknown_ids(*, name: str, data_dir: Path) -> None:
+    """Let the log NAME go on though control.db lacks the key of its newest ids.
+
+    The server must be stopped. What was appended before with an id is logged again if it is sent
+    again: bring the newest control.db back instead if there is one.
+    """
+    week = confirm_ids(data_dir, name)
+    click.echo(f"{name} goes on without its ids up to week {week}: start the server now")
