@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -76,9 +77,18 @@ class LeafIndex:
             self._database = self._open()
             self.mark = self._read_mark(self._database)
         except StoreError:
-            self.drop()
+            self._drop_if_possible()
         if self.mark > log_size:
-            self.drop()
+            self._drop_if_possible()
+
+    def belong_to(self, first_leaf_hash: bytes) -> None:
+        """Begin anew if this is another log's index: entry 0 is the genesis, no two are alike."""
+        try:
+            other = self.mark > 0 and self.find(first_leaf_hash, 1) != (0,)
+        except StoreError:
+            other = True
+        if other:
+            self._drop_if_possible()
 
     def write(self, new: IndexRows) -> None:
         """Enter consecutive entries from the mark on; equal keys keep the lowest index.
@@ -158,15 +168,20 @@ class LeafIndex:
             if self._database is not None:
                 self._database.close()
                 self._database = None
-            if self._directory.is_symlink() or self._directory.is_file():
-                self._directory.unlink()
-            elif self._directory.exists():
-                shutil.rmtree(self._directory)
             self.mark = 0
             self._unflushed = 0
             self._seen = None
             self._seen_ids.clear()
+            if self._directory.is_symlink() or self._directory.is_file():
+                self._directory.unlink()
+            elif self._directory.exists():
+                shutil.rmtree(self._directory)
             self._database = self._open(create=True)
+
+    def _drop_if_possible(self) -> None:
+        """At opening: a log whose index can neither be read nor made anew can still be read."""
+        with suppress(StoreError):
+            self.drop()
 
     def close(self) -> None:
         """Close the database."""
@@ -233,7 +248,7 @@ class LeafIndex:
 
     def _opened(self) -> plyvel.DB:
         if self._database is None:
-            message = "index/ is closed"
+            message = "index/ is closed, or could not be made"
             raise StoreError(message)
         return self._database
 

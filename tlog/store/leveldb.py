@@ -54,6 +54,7 @@ class LevelDBStore:
             self._newest = self._read_newest_commit()
             self._bodies.open_newest(self._newest.t)
             self._index = LeafIndex(directory / "index", log_size=self._newest.size)
+            self._check_index()
         except BaseException:
             self._bodies.close()
             self._log.close()
@@ -169,6 +170,13 @@ class LevelDBStore:
         """See Store."""
         with self._reading():
             return self._index.find_ids(id_macs, start)
+
+    def _check_index(self) -> None:
+        try:
+            genesis = self.read_leaf(0)
+        except StoreError:
+            return  # whoever reads the log finds out
+        self._index.belong_to(hash_of_leaf(genesis))
 
     def read_leaf(self, index: int) -> bytes:
         """See Store."""
