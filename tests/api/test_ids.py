@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientResponse, ClientSession
 
+from tests.api.documented import check, record
 from tests.server.hosts import ORIGIN, open_host
 from tlog.api.app import make_public_app
 from tlog.api.connection_table import ConnectionLimits
@@ -75,13 +76,17 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         token = await host.create_token(["a"], [Scope.APPEND, Scope.READ])
         bound = socket.create_server(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        listener = Listener(make_public_app(host), [bound], 1.0, ConnectionLimits(32, 32))
+        app = make_public_app(host)
+        answers = record(app)
+        listener = Listener(app, [bound], 1.0, ConnectionLimits(32, 32))
         await listener.start()
         try:
             async with ClientSession(url) as client:
                 yield Site(host, client, {"Authorization": f"Bearer {token}"})
         finally:
             await listener.close()
+        for answer in set(answers):
+            check(answer)
 
 
 async def test_add_with_an_id_again_answers_the_first_index(site: Site) -> None:

@@ -163,8 +163,9 @@ class Connection(web.RequestHandler):
             error = MalformedRequestError("the request is not well-formed HTTP/1.1")
         else:
             error = ServerError()
-        request_id = cast("Request", request).request_id  # by the server's factory
-        response = problem_response(error, request_id)
-        response.headers[REQUEST_ID] = request_id
+        refused = cast("Request", request)  # by the server's factory
+        response = problem_response(error, refused.request_id)
+        response.headers[REQUEST_ID] = refused.request_id
+        refused.service.backend.http_measures.problems[response.problem.name] += 1
         response.force_close()
         return response
