@@ -68,6 +68,7 @@ PROBLEMS: dict[type[TlogError], Problem] = {
     errors.StoreError: _STORAGE,
     errors.HeadConflictError: _STORAGE,
     errors.FatalLogError: _STORAGE,
+    errors.UnknownIdsError: _STORAGE,
     errors.DataDirectoryError: _STORAGE,
     errors.ControlDatabaseError: _STORAGE,
     errors.LockHeldError: _STORAGE,
