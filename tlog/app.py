@@ -88,7 +88,8 @@ def _is_data_directory(path: Path) -> bool:
 
 def check_log(data_dir: Path, name: str, progress: Progress) -> Report:
     """Check every stored row of a log whose server is stopped; raises as tlog.fsck.check."""
-    return check.check_log(data_dir, name, LevelDBRows, progress)
+    now_s = SystemClock().wall_ms() // 1000
+    return check.check_log(data_dir, name, LevelDBRows, progress, now_s)
 
 
 def confirm_ids(data_dir: Path, name: str) -> int:

@@ -16,6 +16,8 @@ from tlog.startup import OpenStore, open_log
 def confirm_ids(data_dir: Path, name: str, open_store: OpenStore, clock: Clock) -> int:
     """Store a new key for the week of a log's newest ids, which are known no more; that week.
 
+    The week before gets one too if it has none: its ids are as unknown.
+
     Raises:
         LockHeldError: a server or another command has the directory open.
         DataDirectoryError: it is none. NotFoundError: it has no log of that name.
@@ -45,12 +47,13 @@ def confirm_ids(data_dir: Path, name: str, open_store: OpenStore, clock: Clock) 
 def _confirm(
     data_dir: Path, row: LogRow, control: ControlDatabase, open_store: OpenStore, clock: Clock
 ) -> int:
+    id_keys = control.id_keys(row.name)
     opened = open_log(
         row,
         data_dir / "logs" / row.name,
         FileHeadStore(control.heads),
         open_store,
-        control.id_keys(row.name),
+        id_keys,
         clock.wall_ms() // 1000,
     )
     for part in (opened.store, opened.checkpoints):
@@ -61,5 +64,7 @@ def _confirm(
         why = "its ids are known" if opened.refusal is None else f"it says: {opened.refusal}"
         message = f"{row.name} does not wait for a confirmation of its ids: {why}"
         raise UsageError(message)
+    if all(key.week != week - 1 for key in id_keys):
+        control.add_id_key(row.name, new_key(week - 1, opened.newest.size))
     control.replace_id_key(row.name, new_key(week, opened.newest.size))
     return week

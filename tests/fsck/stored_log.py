@@ -16,6 +16,7 @@ from tlog.control import ControlDatabase
 from tlog.creation import LogMaker, NewLog, init_directory
 from tlog.fsck.damage import DamageError, Report
 from tlog.heads import FileHeadStore
+from tlog.ids import WeekKey, bytes_mac, new_key
 from tlog.publisher import HeadWriter
 from tlog.signer import read_key
 from tlog.store.base import Batch
@@ -84,7 +85,8 @@ def append(
     for leaves in batches:
         hashes = [leaf_hash(leaf) for leaf in leaves]
         after, tiles = edge.extend(hashes)
-        ids = (IdRow(edge.size, hashes[0][:16], hashes[0][16:]),)
+        key = _key_of(data_dir, t // WEEK_S, edge.size)
+        ids = (IdRow(edge.size, hashes[0][:16], bytes_mac(key.key, leaves[0])),)
         record = CommitRecord(edge.size, after.size, after.root, t, t // WEEK_S, ids)
         batch = Batch(record, leaves, hashes, tiles, list(leaves) if bodies else ())
         store.commit(batch)
@@ -93,6 +95,19 @@ def append(
     if publish:
         _publish(data_dir, store)
     store.close()
+
+
+def _key_of(data_dir: Path, week: int, size: int) -> WeekKey:
+    """The key of a week, made if there is none."""
+    control = ControlDatabase(data_dir / "control.db")
+    try:
+        key = next((key for key in control.id_keys(NAME) if key.week == week), None)
+        if key is None:
+            key = new_key(week, size)
+            control.add_id_key(NAME, key)
+        return key
+    finally:
+        control.close()
 
 
 def _publish(data_dir: Path, store: LevelDBStore) -> None:

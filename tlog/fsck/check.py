@@ -14,6 +14,7 @@ from tlog.errors import DataDirectoryError, LockHeldError, StoreError
 from tlog.fsck.blame import nearest
 from tlog.fsck.bodies import check_bodies
 from tlog.fsck.damage import DamageError, Progress, Report, leaf_place
+from tlog.fsck.ids import IdCheck
 from tlog.fsck.index import check_index
 from tlog.fsck.records import check_control, check_genesis, check_head, check_key, read_claims
 from tlog.fsck.tables import open_tables
@@ -27,11 +28,13 @@ from tlog.store.keys import LEAF, log_key
 OpenRows = Callable[[Path], StoredRows]
 
 
-def check_log(data_dir: Path, name: str, open_rows: OpenRows, progress: Progress) -> Report:
+def check_log(
+    data_dir: Path, name: str, open_rows: OpenRows, progress: Progress, now_s: int
+) -> Report:
     """Check every stored row of a log, holding the lock of its data directory.
 
     Nothing is mended. Memory does not grow with the log; time does, by some seconds a million
-    entries. progress(done, total) is called now and then.
+    entries. progress(done, total) is called now and then. now_s: POSIX seconds.
 
     Raises:
         DamageError: names the first wrong row.
@@ -48,17 +51,19 @@ def check_log(data_dir: Path, name: str, open_rows: OpenRows, progress: Progress
         message = f"{error}: fsck reads every file itself, so stop the server first"
         raise LockHeldError(message) from error
     with lock:
-        row, heads, tokens = check_control(control, name)
+        stated = check_control(control, name)
+        row = stated.row
         directory = data_dir / "logs" / name
-        report = Report(row.origin, tokens=tokens)
+        report = Report(row.origin, tokens=stated.tokens)
         check_key(directory / "key", row)
-        head = check_head(FileHeadStore(heads), row)
+        head = check_head(FileHeadStore(stated.heads), row)
+        ids = IdCheck(stated.id_keys, now_s)
         stored = open_rows(directory)
         genesis = check_genesis(_read_genesis(stored), row)
         with open_tables(directory / "checkpoints.db") as checkpoints:
             claims = read_claims(checkpoints, row, head, report)
             try:
-                check_log_rows(stored, claims, report, progress, head.size)
+                check_log_rows(stored, claims, ids, report, progress, head.size)
             except DamageError as damage:
                 raise nearest(stored, damage) from damage
         if genesis.created != report.first_t:
@@ -70,7 +75,7 @@ def check_log(data_dir: Path, name: str, open_rows: OpenRows, progress: Progress
                 "the next start signs them"
             )
         check_bodies(stored, row.kind, report)
-        check_index(stored, report)
+        check_index(stored, ids, report)
         return report
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 
 from tlog.errors import StoreError
 from tlog.fsck.damage import DamageError, Place, Report
+from tlog.fsck.ids import IdCheck
 from tlog.fsck.unreadable import check_opens
 from tlog.store.base import Row, StoredRows
-from tlog.store.commit_record import IdRow, parse_commit_record
+from tlog.store.commit_record import MAC_BYTES, CommitRecord, IdRow, parse_commit_record
 from tlog.store.keys import (
     COMMIT_RECORD,
     FULL_TILE,
@@ -33,14 +35,28 @@ from tlog.store.keys import (
 from tlog_proofs import HASH_SIZE, leaf_hash
 
 _KEY_END = 1 + INDEX_HASH_BYTES
+_GROUP_BYTES = 4  # of a key, before the type of its row
+_ID_VALUE_BYTES = U64_BYTES + 2 * MAC_BYTES
 REMEDY = "index/ is derived: delete it, and the next start builds it again from log/"
 
 
-def check_index(stored: StoredRows, report: Report) -> None:
+@dataclass(frozen=True, slots=True)
+class _Wrong:
+    """A wrong row: its key, the entry it should name, what is wrong, what stands there if any."""
+
+    key: bytes
+    index: int | None
+    what: str
+    expected: bytes | None = None
+    value: bytes | None = None
+
+
+def check_index(stored: StoredRows, ids: IdCheck, report: Report) -> None:
     """Check every row of `index/`; `log/` was checked before. Memory: one group's hashes.
 
     Raises:
-        DamageError: names the first wrong row, and says that the index may be deleted.
+        DamageError: names the first wrong row, and says that the index may be deleted: unless
+            what it says of an id may be right, and the commit record wrong.
     """
     if "index" not in stored.databases():
         report.notes.append("index/ is missing: the next start builds it again")
@@ -57,11 +73,16 @@ def check_index(stored: StoredRows, report: Report) -> None:
         for key, value in rows:
             if is_mark(key, value):
                 continue
-            _compare(next(expected, None), key, value)
+            wrong = _difference(next(expected, None), key, value)
+            if wrong is not None:
+                break
             report.index_rows += 1
-        missing = next(expected, None)
-    if missing is not None:
-        raise _damage(missing[0], _index_of(missing), "is missing")
+        else:
+            missing = next(expected, None)
+            wrong = None if missing is None else _missing(missing)
+    if wrong is not None:
+        advice = _advice(stored, ids, wrong)
+        raise DamageError(Place("index/", "row", wrong.key, wrong.index), f"{wrong.what}; {advice}")
 
 
 def _read_mark(stored: StoredRows) -> int:
@@ -91,13 +112,66 @@ def is_mark(key: bytes, value: bytes) -> bool:
     )
 
 
-def _compare(expected: Row | None, key: bytes, value: bytes) -> None:
+def _difference(expected: Row | None, key: bytes, value: bytes) -> _Wrong | None:
+    """What is wrong of a row of the index, or of the one that is due before it; None if nothing."""
     if expected is None or key < expected[0]:
-        raise _damage(key, None, "belongs to no entry")
+        return _Wrong(key, None, "belongs to no entry", value=value)
     if key > expected[0]:
-        raise _damage(expected[0], _index_of(expected), "is missing")
+        return _missing(expected)
     if value != expected[1]:
-        raise _damage(key, _index_of(expected), f"expected {expected[1].hex()}, got {value.hex()}")
+        what = f"expected {expected[1].hex()}, got {value.hex()}"
+        return _Wrong(key, _index_of(expected), what, expected[1], value)
+    return None
+
+
+def _missing(expected: Row) -> _Wrong:
+    return _Wrong(expected[0], _index_of(expected), "is missing", expected[1])
+
+
+def _advice(stored: StoredRows, ids: IdCheck, wrong: _Wrong) -> str:
+    """What to do: the index is deleted only where nothing that it says of an id can be right."""
+    value = wrong.value
+    if wrong.key[_GROUP_BYTES : _GROUP_BYTES + 1] != bytes([INDEX_ID]):
+        return REMEDY
+    if value is None and wrong.index is not None:
+        value = _other_id_row(stored, wrong.index)
+    if value is None or len(value) != _ID_VALUE_BYTES:
+        return REMEDY
+    index = unpack_index(value[:U64_BYTES]) if wrong.index is None else wrong.index
+    over = _record_over(stored, index)
+    if over is None:
+        return REMEDY
+    key, record = over
+    # An id's MAC cannot be computed again; where both have the same, that of the bytes decides.
+    id_mac = slice(U64_BYTES, U64_BYTES + MAC_BYTES)
+    same_id = wrong.expected is not None and wrong.expected[id_mac] == value[id_mac]
+    if same_id and ids.proves(record):
+        return REMEDY
+    return (
+        f"of the ids of entry {index} the commit record in log/, key {key.hex()}, says otherwise, "
+        "and either may be the damaged one: delete neither, bring the right copies of log/ and "
+        "index/ back"
+    )
+
+
+def _other_id_row(stored: StoredRows, index: int) -> bytes | None:
+    """The value of the row of an id that the index has of an entry."""
+    with closing(stored.rows("index")) as rows:
+        for key, value in rows:
+            is_id = key[_GROUP_BYTES : _GROUP_BYTES + 1] == bytes([INDEX_ID])
+            if is_id and len(value) == _ID_VALUE_BYTES and unpack_index(value[:U64_BYTES]) == index:
+                return value
+    return None
+
+
+def _record_over(stored: StoredRows, index: int) -> tuple[bytes, CommitRecord] | None:
+    """The key of the commit record of the batch that holds an entry, and the record."""
+    with closing(stored.rows("log")) as rows:
+        for key, value in rows:
+            last, row_type = split_log_key(key)
+            if row_type == COMMIT_RECORD and last >= index:
+                return key, parse_commit_record(value)
+    return None
 
 
 def _expected_rows(stored: StoredRows, mark: int) -> Generator[Row]:

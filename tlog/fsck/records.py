@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import sqlite3
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tlog.checkpoints import TABLE as CHECKPOINTS
@@ -14,6 +15,7 @@ from tlog.fsck.damage import DamageError, Place, Report, leaf_place
 from tlog.fsck.tables import checked_rows, open_tables, table_names
 from tlog.fsck.tree import Claim
 from tlog.heads import FileHeadStore
+from tlog.ids import WeekKey
 from tlog.signer import read_key
 from tlog.sqlite import Column
 from tlog_proofs import (
@@ -29,8 +31,18 @@ from tlog_proofs import (
 TOKEN_HASH_BYTES = 32
 
 
-def check_control(path: Path, name: str) -> tuple[LogRow, Path, int]:
-    """Check every row of control.db; the log's row, the head store's directory, the tokens' count.
+@dataclass(frozen=True, slots=True)
+class ControlRows:
+    """What control.db says: of a log, of the head store's directory, and how many tokens."""
+
+    row: LogRow
+    id_keys: tuple[WeekKey, ...]
+    heads: Path
+    tokens: int
+
+
+def check_control(path: Path, name: str) -> ControlRows:
+    """Check every row of control.db, and read what it says of a log.
 
     Raises:
         DamageError: names the first wrong row. NotFoundError: there is no log of that name.
@@ -43,7 +55,7 @@ def check_control(path: Path, name: str) -> tuple[LogRow, Path, int]:
         control = ControlDatabase(path)
         try:
             rows, tokens, heads = control.logs(), control.tokens(), control.heads
-            control.id_keys(name)
+            id_keys = control.id_keys(name)
         finally:
             control.close()
     except ControlDatabaseError as error:
@@ -57,7 +69,7 @@ def check_control(path: Path, name: str) -> tuple[LogRow, Path, int]:
             raise DamageError(place, "expected a hash of 32 bytes and logs that exist")
     for row in rows:
         if row.name == name:
-            return row, heads, len(tokens)
+            return ControlRows(row, id_keys, heads, len(tokens))
     message = f"no log named {name}"
     raise NotFoundError(message)
 

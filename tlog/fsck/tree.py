@@ -17,6 +17,7 @@ from tlog.fsck.damage import (
     leaf_place,
     row_place,
 )
+from tlog.fsck.ids import IdCheck
 from tlog.fsck.unreadable import first_unreadable
 from tlog.store.base import FullTile, StoredRows
 from tlog.store.commit_record import CommitRecord, parse_commit_record
@@ -46,18 +47,23 @@ class Claim:
 
 
 def check_log_rows(
-    stored: StoredRows, claims: Iterator[Claim], report: Report, progress: Progress, total: int
+    stored: StoredRows,
+    claims: Iterator[Claim],
+    ids: IdCheck,
+    report: Report,
+    progress: Progress,
+    total: int,
 ) -> None:
     """Check every row of `log/` and every claim against the tree that the entries hash to.
 
     claims: sizes ascending, at least 1. total: the expected size, for progress. Memory: one
-    batch's hashes, one tile a level, and the months. Fills size, root, commits, tiles and months
+    batch's entries, one tile a level, and the months. Fills size, root, commits, tiles and months
     of the report.
 
     Raises:
         DamageError: names the first wrong row.
     """
-    walk = _Walk(claims, report)
+    walk = _Walk(claims, ids, report)
     with closing(stored.rows("log")) as rows:
         try:
             for number, (key, value) in enumerate(rows):
@@ -73,9 +79,10 @@ def check_log_rows(
 class _Walk:
     """What has gone by of `log/`; edge, pending and tiles together say which row is due next."""
 
-    def __init__(self, claims: Iterator[Claim], report: Report) -> None:
+    def __init__(self, claims: Iterator[Claim], ids: IdCheck, report: Report) -> None:
         self._claims = claims
         self._claim = next(claims, None)
+        self._ids = ids
         self._report = report
         self._edge = EMPTY_EDGE
         self._pending: list[bytes] = []  # hashes of leaves that are not in the edge yet
@@ -127,6 +134,7 @@ class _Walk:
         if self._claim is not None:
             what = f"is of size {self._claim.size}, but log/ holds {self.size} entries"
             raise DamageError(self._claim.place, f"{what}: the database is an older copy")
+        self._ids.end(self._record.t)
         self._report.size = self.size
         self._report.root = self._edge.root
 
@@ -148,6 +156,7 @@ class _Walk:
             what = f"expected at most {MAX_ENTRY_BYTES} bytes, got {len(value)}"
             raise DamageError(leaf_place(index), what)
         self._pending.append(leaf_hash(value))
+        self._ids.add_leaf(value)
         claimed = self._claim is not None and self._claim.size == self.size
         if claimed or self.size % TILE_WIDTH == 0:
             self._hash_pending()
@@ -187,6 +196,7 @@ class _Walk:
         if record.key_week is not None and record.key_week != record.t // WEEK_S:
             raise DamageError(place, f"key week {record.key_week} is not that of t {record.t}")
         self._check_claims()
+        self._ids.check(place, record)
         if self._record is None:
             self._report.first_t = record.t
         self._record = record
