@@ -7,13 +7,14 @@ A disconnect takes nothing back, and once an entry stands no answer denies it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 from aiohttp import web
 
 from tlog.api.backend import LogBackend
 from tlog.api.bodies import arrived_body, body_chunks, content_type, join
+from tlog.api.cbor_seq import parse_sequence
 from tlog.api.entry_ids import header_id, id_of, refuse_header_id
 from tlog.api.errors import UnsupportedMediaTypeError
 from tlog.api.ndjson import Batch, parse_entries
@@ -28,8 +29,11 @@ from tlog.idempotency import Placed
 from tlog.ids import EntryId
 from tlog_proofs import KIND_OPAQUE, MAX_ENTRY_BYTES, encode_base64
 
-NDJSON = "application/x-ndjson"
+NDJSON, CBOR_SEQ = "application/x-ndjson", "application/cbor-seq"
 COMMITTED = "committed"
+
+_Parser = Callable[[AsyncIterator[bytes], int], Awaitable[Batch]]
+_BATCHES: Mapping[str, _Parser] = {NDJSON: parse_entries, CBOR_SEQ: parse_sequence}
 
 
 class _Place(msgspec.Struct, gc=False):
@@ -49,7 +53,7 @@ async def add(request: Request) -> web.Response:
 
 
 async def entries(request: Request) -> web.Response:
-    """Append one entry (octet-stream) or a batch (NDJSON)."""
+    """Append one entry (octet-stream) or a batch (NDJSON, or a CBOR sequence)."""
     log = _log_to_append_to(request)
     wait = wait_for(request, config_of(request))
     if wait is not None and wait.state is Wait.WITNESSED:
@@ -59,12 +63,13 @@ async def entries(request: Request) -> web.Response:
     if media_type == BYTES:
         entry_id = header_id(request)
         return await _append_one(log, await _read_entry(request, log), entry_id, wait)
-    if media_type == NDJSON:
+    parse = _BATCHES.get(media_type)
+    if parse is not None:
         refuse_header_id(request)
-        batch = await _read_batch(request, log)
+        batch = await _read_batch(request, log, parse)
         ids = [None if text is None else id_of(request, text) for text in batch.ids]
         return await _append_batch(log, batch.entries, ids, wait)
-    message = f"this route takes {BYTES} (one entry) and {NDJSON} (a batch)"
+    message = f"this route takes {BYTES} (one entry), {NDJSON} and {CBOR_SEQ} (a batch)"
     raise UnsupportedMediaTypeError(message)
 
 
@@ -89,12 +94,12 @@ async def _read_entry(request: Request, log: LogBackend, *, gzip: bool = True) -
         return await join(_counted(chunks, reservation))
 
 
-async def _read_batch(request: Request, log: LogBackend) -> Batch:
+async def _read_batch(request: Request, log: LogBackend, parse: _Parser) -> Batch:
     await log.check_accepting()
     config = config_of(request)
     with log.reserve() as reservation:
         chunks = body_chunks(request, config.batch_bytes, config.body_timeout_s)
-        return await parse_entries(_counted(chunks, reservation), config.batch_entries)
+        return await parse(_counted(chunks, reservation), config.batch_entries)
 
 
 async def _counted(chunks: AsyncIterator[bytes], reservation: Reservation) -> AsyncIterator[bytes]:

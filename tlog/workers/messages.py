@@ -88,12 +88,15 @@ class AppendedEach(_Message):
 
 
 class Failure(_Message):
-    """Core to worker: what a call raised, by the name of its class in tlog.errors."""
+    """Core to worker: what a call raised, by the name of its class in tlog.errors.
+
+    number: the seconds or the week that an error of some classes has beside its sentence.
+    """
 
     call: int
     kind: str
     detail: str
-    retry_after_s: int | None
+    number: int | None
 
 
 ToWorker = Hello | State | Stop | Answer | AppendedEach | Failure

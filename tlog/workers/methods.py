@@ -10,7 +10,7 @@ import msgspec
 
 from tlog import errors
 from tlog.checkpoints import Published
-from tlog.errors import QueueFullError, ServerError
+from tlog.errors import QueueFullError, ServerError, UnknownIdsError
 from tlog.facts import LogFacts
 from tlog.idempotency import Placed
 from tlog.ids import EntryId
@@ -106,13 +106,17 @@ def failure_of(call: int, error: BaseException) -> Failure:
     """What a worker is told of an error; of one that is not ours nothing but that it happened."""
     if not isinstance(error, ServerError) or type(error).__name__ not in _KINDS:
         return Failure(call, ServerError.__name__, "", None)
-    seconds = error.retry_after_s if isinstance(error, QueueFullError) else None
-    return Failure(call, type(error).__name__, str(error), seconds)
+    number = None
+    if isinstance(error, QueueFullError):
+        number = error.retry_after_s
+    elif isinstance(error, UnknownIdsError):
+        number = error.key_week
+    return Failure(call, type(error).__name__, str(error), number)
 
 
 def error_of(failure: Failure) -> ServerError:
     """The error that a Failure stands for."""
     kind = _KINDS[failure.kind]
-    if issubclass(kind, QueueFullError):
-        return kind(failure.detail, failure.retry_after_s or 1)
+    if issubclass(kind, QueueFullError | UnknownIdsError):
+        return kind(failure.detail, failure.number or 0)
     return kind(failure.detail)
