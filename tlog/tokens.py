@@ -79,9 +79,12 @@ class TokenTable:
         row = self._rows.get(match[1]) if match else None
         if row is None or not hmac.compare_digest(row.token_hash, hash_token(text)):
             return None
-        if row.revoked is not None or row.expires <= self._clock.wall_ms() // 1000:
-            return None
-        return row
+        return row if self._is_valid(row) else None
+
+    def holds(self, row: TokenRow) -> bool:
+        """Whether the token of a row that was found before is valid still."""
+        newest = self._rows.get(row.id)
+        return newest is not None and self._is_valid(newest)
 
     def add(self, row: TokenRow) -> None:
         """Know a new token."""
@@ -94,3 +97,6 @@ class TokenTable:
             message = f"no token with the id {token_id}"
             raise NotFoundError(message)
         return row if row.revoked else replace(row, revoked=self._clock.wall_ms() // 1000)
+
+    def _is_valid(self, row: TokenRow) -> bool:
+        return row.revoked is None and row.expires > self._clock.wall_ms() // 1000

@@ -137,3 +137,22 @@ async def test_a_slow_body_is_cut_off(api: Api, monkeypatch: pytest.MonkeyPatch)
         assert b"Connection: close" in answer
         writer.close()
     assert len(api.host.logs["private"].entries) == 1
+
+
+@pytest.mark.parametrize("path", ["add", "entries"])
+async def test_a_token_revoked_during_an_upload_appends_nothing(api: Api, path: str) -> None:
+    """What counts is whether the token is valid when the body is whole."""
+    token = api.bearer(Scope.APPEND)["Authorization"]
+    async with asyncio.timeout(LIMIT_S):
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        writer.write(
+            f"POST /logs/private/{path} HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n"
+            "Content-Type: application/octet-stream\r\nContent-Length: 5\r\n\r\nhel".encode()
+        )
+        await _until_reserved(api.host.logs["private"].budget, 3)
+        await api.host.revoke_token(token.split("_")[1])
+        writer.write(b"lo")
+        answer = await reader.readuntil(b"\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 401 ")
+        writer.close()
+    assert len(api.host.logs["private"].entries) == 1

@@ -183,6 +183,22 @@ class _ServerWithFewDescriptors(ServerProcess):
         )
 
 
+def test_too_few_descriptors_for_the_logs_are_said_at_once(data: Path) -> None:
+    """A server that could not carry its logs and a few connections does not begin."""
+    limited = 'ulimit -S -n 64; ulimit -H -n 64; exec "$@"'
+    command = (sys.executable, "-m", "tlog", "serve", "--data", str(data))
+    ended = subprocess.run(
+        ["sh", "-c", limited, "sh", *command, "--listen", "127.0.0.1:0"],
+        capture_output=True,
+        check=False,
+        cwd=ROOT,
+        text=True,
+        timeout=TIMEOUT_S,
+    )
+    assert ended.returncode == 2
+    assert "1 logs and 16 connections take 72 file descriptors, 64 are allowed" in ended.stderr
+
+
 def test_connections_leave_descriptors_for_everything_else(data: Path) -> None:
     """However many connections are open, new ones, commands and databases have descriptors."""
     with _ServerWithFewDescriptors(data) as server, contextlib.ExitStack() as opened:

@@ -84,6 +84,9 @@ def test_an_index_that_the_next_start_mends_is_a_note(data: Path) -> None:
     assert check(data).notes == ["index/ ends at entry 605: the next start goes on from there"]
     shutil.rmtree(index)
     assert check(data).notes == ["index/ is missing: the next start builds it again"]
+    index.mkdir()  # as a crash in the midst of making it leaves it
+    (index / "LOCK").touch()
+    assert check(data).notes == ["index/ was never finished: the next start builds it again"]
 
 
 def test_entries_that_are_not_signed_yet_are_a_note(data: Path) -> None:

@@ -84,6 +84,12 @@ def authorise(
     return _authorise_log(access, host.logs.get(log_name), caller)
 
 
+def check_still_valid(backend: Backend, caller: Caller) -> None:
+    """Raise UnauthorisedError when the caller's token was revoked or expired meanwhile."""
+    if caller.token is not None and not backend.tokens.holds(caller.token):
+        raise _unauthorised()
+
+
 def _authorise_log(access: Access, log: LogBackend | None, caller: Caller) -> LogBackend:
     if log is not None and log.row.public and access in (Access.READ, Access.KNOWN):
         return log

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 import msgspec
 from aiohttp import web
 
+from tlog.api.access import check_still_valid
 from tlog.api.backend import LogBackend
 from tlog.api.bodies import arrived_body, body_chunks, content_type, join
 from tlog.api.cbor_seq import parse_sequence
@@ -20,7 +21,7 @@ from tlog.api.errors import UnsupportedMediaTypeError
 from tlog.api.ndjson import Batch, parse_entries
 from tlog.api.parameters import Wait, WaitFor, query, wait_for
 from tlog.api.proofs import tlog_proof
-from tlog.api.requests import Request, config_of, log_of
+from tlog.api.requests import Request, backend_of, config_of, log_of
 from tlog.api.responses import BYTES, NO_STORE, caching, json_response, text_response
 from tlog.budget import Reservation
 from tlog.checkpoints import Published
@@ -91,7 +92,9 @@ async def _read_entry(request: Request, log: LogBackend, *, gzip: bool = True) -
     # What is reserved is given back before the append takes its own, in the same turn of the loop.
     with log.reserve() as reservation:
         chunks = body_chunks(request, MAX_ENTRY_BYTES, timeout_s, gzip=gzip)
-        return await join(_counted(chunks, reservation))
+        entry = await join(_counted(chunks, reservation))
+    check_still_valid(backend_of(request), request.caller)  # a body may take a minute
+    return entry
 
 
 async def _read_batch(request: Request, log: LogBackend, parse: _Parser) -> Batch:
@@ -99,7 +102,9 @@ async def _read_batch(request: Request, log: LogBackend, parse: _Parser) -> Batc
     config = config_of(request)
     with log.reserve() as reservation:
         chunks = body_chunks(request, config.batch_bytes, config.body_timeout_s)
-        return await parse(_counted(chunks, reservation), config.batch_entries)
+        batch = await parse(_counted(chunks, reservation), config.batch_entries)
+    check_still_valid(backend_of(request), request.caller)
+    return batch
 
 
 async def _counted(chunks: AsyncIterator[bytes], reservation: Reservation) -> AsyncIterator[bytes]:

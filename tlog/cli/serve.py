@@ -19,7 +19,10 @@ from tlog.errors import UsageError
 from tlog.program_log import FORMATS, TEXT, configure_log
 from tlog.signals import StopSignals
 
-# The databases of all logs need a few thousand at most; connections get half of what there is.
+# Connections get what the rest leaves: control.db, sockets, and the databases of every log.
+OWN_DESCRIPTORS = 40
+DESCRIPTORS_A_LOG = 16
+FEW_CONNECTIONS = 16
 MANY_DESCRIPTORS = 2**20
 MAX_WORKERS = 64
 _LEVELS = ("debug", "info", "warning", "error")
@@ -101,10 +104,24 @@ def command(
         log_level=level,
         log_format=log_format,
     )
-    connections = min(config.connections, _raise_descriptor_limit() // 2)
-    config = replace(config, connections=connections)
+    connections = _connections(data_dir, _raise_descriptor_limit())
+    config = replace(config, connections=min(config.connections, connections))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(config, address))
+
+
+def _connections(data_dir: Path, descriptors: int) -> int:
+    """How many connections so many descriptors carry, beside what the logs need."""
+    logs = data_dir / "logs"
+    count = len(list(logs.iterdir())) if logs.is_dir() else 0
+    left = descriptors - OWN_DESCRIPTORS - DESCRIPTORS_A_LOG * count
+    if left < FEW_CONNECTIONS:
+        needed = descriptors - left + FEW_CONNECTIONS
+        raise click.UsageError(
+            f"{count} logs and {FEW_CONNECTIONS} connections take {needed} file descriptors, "
+            f"{descriptors} are allowed: raise the limit (ulimit -n)"
+        )
+    return min(left, descriptors // 2)
 
 
 def _raise_descriptor_limit() -> int:

@@ -61,6 +61,9 @@ def check_index(stored: StoredRows, ids: IdCheck, report: Report) -> None:
     if "index" not in stored.databases():
         report.notes.append("index/ is missing: the next start builds it again")
         return
+    if not stored.is_begun("index"):
+        report.notes.append("index/ was never finished: the next start builds it again")
+        return
     check_opens(stored, "index", "index/", f"; {REMEDY}")
     mark = _read_mark(stored)
     if mark > report.size:

@@ -167,6 +167,9 @@ class StoredRows(Protocol):
     def databases(self) -> tuple[str, ...]:
         """The databases that are there, ascending, with whatever else lies under `bodies/`."""
 
+    def is_begun(self, database: str) -> bool:
+        """Whether the making of a database came so far that it can be opened, damage aside."""
+
     def rows(self, database: str) -> Generator[Row]:
         """Key and value of each row, in the order of the keys, checksums verified.
 

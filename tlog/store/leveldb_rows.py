@@ -35,6 +35,11 @@ class LevelDBRows:
                 found += [f"bodies/{path.name}" for path in bodies.iterdir()]
         return tuple(sorted(found))
 
+    def is_begun(self, database: str) -> bool:
+        """See StoredRows."""
+        directory = self._directory / database
+        return (directory / "CURRENT").exists() or any(directory.glob("*.ldb"))
+
     def rows(self, database: str) -> Generator[Row]:
         """See StoredRows."""
         with (

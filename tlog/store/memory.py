@@ -219,6 +219,10 @@ class MemoryRows:
         """See StoredRows."""
         return (*(f"bodies/{month}" for month in sorted(self._disk.bodies)), "index", "log")
 
+    def is_begun(self, database: str) -> bool:
+        """See StoredRows."""
+        return database in self.databases()
+
     def rows(self, database: str) -> Generator[Row]:
         """See StoredRows."""
         yield from sorted(self._database(database).items())
