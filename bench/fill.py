@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from tlog.checkpoints import CheckpointStore
 from tlog.clock import SystemClock
 from tlog.control import ControlDatabase
 from tlog.heads import FileHeadStore
-from tlog.ids import KEY_BYTES, WeekKey, week_of
+from tlog.ids import KEY_BYTES, WeekKey, bytes_mac, week_of
 from tlog.lock import DirectoryLock
 from tlog.publisher import HeadWriter
 from tlog.signer import read_key
@@ -41,7 +41,7 @@ def fill(
     """Append to the log of a directory that no server has, up to `size`; seconds that it took.
 
     The last batch is cut so that the size is met exactly. ids: one entry in ID_EVERY has an id;
-    its MACs are made up: nobody will ask for them, but whoever looks for another looks past them.
+    it is made up: nobody will ask for it, but whoever looks for another looks past it.
     """
     start = time.perf_counter()
     directory = data.path / "logs" / LOG
@@ -50,9 +50,9 @@ def fill(
         store = LevelDBStore(directory)
         try:
             edge = load_right_edge(store, store.newest_commit().size)
-            week = _add_week_key(data.path, edge.size) if ids else None
+            key = _add_week_key(data.path, edge.size) if ids else None
             while edge.size < size:
-                edge = _append(store, edge, min(BATCH, size - edge.size), week)
+                edge = _append(store, edge, min(BATCH, size - edge.size), key)
                 progress(edge.size)
             _sign(data.path, store, edge)
         finally:
@@ -62,34 +62,35 @@ def fill(
     return time.perf_counter() - start
 
 
-def _add_week_key(data_dir: Path, size: int) -> int:
-    """Make the key of this week's ids, as the first batch with an id does; the week."""
-    week = week_of(int(time.time()))
+def _add_week_key(data_dir: Path, size: int) -> WeekKey:
+    """Make the key of this week's ids, as the first batch with an id does."""
+    key = WeekKey(week_of(int(time.time())), os.urandom(KEY_BYTES), size)
     control = ControlDatabase(data_dir / "control.db")
     try:
-        control.add_id_key(LOG, WeekKey(week, os.urandom(KEY_BYTES), size))
+        control.add_id_key(LOG, key)
     finally:
         control.close()
-    return week
+    return key
 
 
-def _append(store: LevelDBStore, edge: RightEdge, count: int, week: int | None) -> RightEdge:
+def _append(store: LevelDBStore, edge: RightEdge, count: int, key: WeekKey | None) -> RightEdge:
     sessions = _random_pieces(count, SESSION_BYTES)
     entries = [_entry(index, session) for index, session in enumerate(sessions, edge.size)]
     hashes = [leaf_hash(entry) for entry in entries]
     extended, tiles = edge.extend(hashes)
     record = CommitRecord(edge.size, extended.size, extended.root, int(time.time()))
-    if week is not None:
-        record = replace(record, key_week=week, ids=_id_rows(edge.size, count))
+    if key is not None:
+        record = replace(record, key_week=key.week, ids=_id_rows(key, edge.size, entries))
     batch = Batch(record=record, leaves=entries, leaf_hashes=hashes, tiles=tiles)
     store.commit(batch)
     store.index(batch)
     return extended
 
 
-def _id_rows(first_index: int, count: int) -> tuple[IdRow, ...]:
-    indexes = range(first_index, first_index + count, ID_EVERY)
-    id_macs, bytes_macs = (_random_pieces(len(indexes), MAC_BYTES) for _ in range(2))
+def _id_rows(key: WeekKey, first_index: int, entries: Sequence[bytes]) -> tuple[IdRow, ...]:
+    indexes = range(first_index, first_index + len(entries), ID_EVERY)
+    id_macs = _random_pieces(len(indexes), MAC_BYTES)
+    bytes_macs = [bytes_mac(key.key, entry) for entry in entries[::ID_EVERY]]
     return tuple(map(IdRow, indexes, id_macs, bytes_macs))
 
 

@@ -13,6 +13,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
+import structlog
+
 from tlog.budget import QueueBudget, Reservation
 from tlog.errors import IdConflictError, QueueFullError, StartingError, StoreError
 from tlog.ids import EntryId, IdKeys, WeekKey, bytes_mac, week_of
@@ -22,6 +24,7 @@ from tlog.store.commit_record import IdRow
 from tlog_proofs import leaf_hash
 
 Answer = TypeVar("Answer")
+_logger = structlog.get_logger("tlog.idempotency")
 
 
 class Placed(NamedTuple):
@@ -182,7 +185,11 @@ class Idempotency:
     ) -> dict[EntryId, int]:
         """The indexes of the ids that stand in the log, within their window."""
         week = week_of(self._now_s())
-        await self._id_keys.expire(week)
+        try:
+            await self._id_keys.expire(week)
+        except StoreError as error:
+            # It is not looked under any more; the next look-up tries again to destroy it.
+            _logger.warning("an id key could not be destroyed", reason=str(error))
         loop = asyncio.get_running_loop()
         known: dict[EntryId, int] = {}
         build = self._sequencer.index_build

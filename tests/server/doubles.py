@@ -114,11 +114,14 @@ class StoredKeys:
 
     def __init__(self) -> None:
         self.keys: dict[int, WeekKey] = {}
+        self.fault: Exception | None = None  # of every drop
 
     async def save(self, key: WeekKey) -> None:
         self.keys[key.week] = key
 
     async def drop(self, before_week: int) -> None:
+        if self.fault is not None:
+            raise self.fault
         self.keys = {week: key for week, key in self.keys.items() if week >= before_week}
 
 

@@ -116,6 +116,41 @@ async def test_two_clients_at_once_log_it_once(tmp_path: Path) -> None:
         assert log.store.newest_commit().size == 12
 
 
+async def test_no_interleaving_acknowledges_an_id_for_other_bytes(tmp_path: Path) -> None:
+    """Requests with one id and two bodies, begun at all moments: one body stands, one conflicts."""
+    async with running_log(tmp_path) as log:
+        for turn in range(40):
+            requests = []
+            for number in range(12):
+                body = b"%d %s" % (turn, b"one" if number < 2 or number % 3 else b"two")
+                pair = (body, f"id {turn}")
+                extra = [(b"x", None)] * (number % 2)
+                requests.append((body, asyncio.create_task(append(log, pair, *extra))))
+                for _ in range((turn * 7 + number * 5) % 11):
+                    await asyncio.sleep(0)
+            for body, request in requests:
+                try:
+                    placed = await request
+                except (IdConflictError, QueueFullError):  # the second: try again
+                    continue
+                assert log.store.read_leaf(placed.indexes[0]) == body
+                assert placed.leaf_hashes[0] == leaf_hash(body)
+
+
+async def test_a_key_that_cannot_be_destroyed_hinders_no_append(tmp_path: Path) -> None:
+    """A failure of control.db while old keys are destroyed is no reason to refuse an entry."""
+    async with running_log(tmp_path) as log:
+        await append(log, (b"one", "a"))
+        log.clock.wall_s += 3 * WEEK_S
+        log.clock.boot += 3 * WEEK_S
+        log.keys.fault = StoreError("control.db: disk I/O error")
+        assert (await append(log, (b"two", None))).indexes[0] == 2
+        assert len(log.keys.keys) == 1
+        log.keys.fault = None
+        assert (await append(log, (b"three", None))).indexes[0] == 3
+        assert len(log.keys.keys) == 0
+
+
 async def test_a_client_that_leaves_neither_loses_nor_doubles_its_entry(tmp_path: Path) -> None:
     """Cancelled at any moment, the entry is logged once, and a retry finds it."""
     async with running_log(tmp_path) as log:
