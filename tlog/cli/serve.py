@@ -14,6 +14,7 @@ import uvloop
 from tlog.addresses import Address, is_loopback, parse_address
 from tlog.app import serve
 from tlog.cli.data_dir import data_option
+from tlog.collector import settle_collector
 from tlog.config import Config
 from tlog.errors import UsageError
 from tlog.program_log import FORMATS, TEXT, configure_log
@@ -106,6 +107,7 @@ def command(
     )
     connections = _connections(data_dir, _raise_descriptor_limit())
     config = replace(config, connections=min(config.connections, connections))
+    settle_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(config, address))
 
