@@ -59,7 +59,7 @@ def another_id(record: CommitRecord) -> CommitRecord:
 
 def no_id(record: CommitRecord) -> CommitRecord:
     """Entry 4 has no id."""
-    return replace(record, ids=())
+    return replace(record, key_week=None, ids=())
 
 
 def one_id_more(record: CommitRecord) -> CommitRecord:

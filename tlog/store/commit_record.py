@@ -119,6 +119,7 @@ def parse_commit_record(data: bytes) -> CommitRecord:
     _check(len(root) == HASH_SIZE, f"expected a root of 32 bytes, got {len(root)}")
     _check(0 <= t <= MAX_SIZE, f"expected t in seconds, got {t}")
     _check(week is None or (type(week) is int and week >= 0), "key week is not a number")
+    _check((week is None) == (not ids), f"expected a key week where there are ids, got {week}")
     return CommitRecord(
         first_index=first,
         size=size,
