@@ -21,8 +21,8 @@ test: lint
 	$(if $(ARGS),,SERVER_WORKERS=2 CRASH_CYCLES=6 $(BIN)/pytest $(PROCESS_TESTS))
 
 # Once more with two workers beside the process that writes: everything that starts a server.
-PROCESS_TESTS = tests/cli/test_server_process.py tests/cli/test_client_end_to_end.py \
-  tests/cli/test_client_kill.py tests/faults/test_kill.py tests/faults/test_full_disk.py tests/real
+PROCESS_TESTS = tests/cli/test_server_process.py tests/cli/test_admin_listen.py \
+  tests/cli/test_client_end_to_end.py tests/cli/test_client_kill.py tests/faults/test_kill.py tests/faults/test_full_disk.py tests/real
 
 # Needs Go; says why it skips where Go is absent.
 test-peers: install

@@ -6,13 +6,14 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from tlog import confirmation
 from tlog.addresses import Address, bind
-from tlog.api.app import make_local_app, make_public_app
+from tlog.api.app import make_admin_app, make_local_app, make_public_app
 from tlog.api.connection_table import ConnectionLimits
 from tlog.api.listener import Listener
 from tlog.clock import SystemClock
@@ -44,6 +45,22 @@ class Served(Protocol):
 
     async def close(self) -> None:
         """Accept nothing more; return when no request is under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a server listens on TCP; admin: for administrators, if anywhere."""
+
+    public: Address
+    admin: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """Where a server is reached: as Addresses, with the ports that were taken."""
+
+    public: str
+    admin: str | None
 
 
 class LevelDBStores:
@@ -98,29 +115,33 @@ def confirm_ids(data_dir: Path, name: str) -> int:
 
 
 async def serve(
-    config: Config, address: Address, stop: asyncio.Event, announce: Callable[[str], None]
+    config: Config, addresses: Addresses, stop: asyncio.Event, announce: Callable[[Urls], None]
 ) -> None:
     """Serve a data directory until `stop` is set, then end in the order of FORMATS.md.
 
     Args:
-        address: where to listen on TCP.
-        announce: called with the URL once every listener is up and start-up is over.
+        announce: called with the URLs once every listener is up and start-up is over.
 
     Raises:
-        DataDirectoryError: its kinds, as Host.open. OSError: the address cannot be bound.
+        DataDirectoryError: its kinds, as Host.open. OSError: an address cannot be bound.
     """
     host = await _open_host_soon(config)
     listeners: list[Served] = []
     async with _ending(host, listeners):
-        sockets, bound = bind(address)
+        sockets, bound = bind(addresses.public)
         listeners.append(_public_listener(host, sockets))
+        admin_url = None
+        if addresses.admin is not None:
+            sockets, bound_admin = bind(addresses.admin)
+            admin_url = bound_admin.url
+            listeners.append(_admin_listener(host, sockets))
         listeners.append(_local_listener(host, config.data_dir))
         await host.start()
         for listener in listeners:
             await listener.start()
         await _until_started(host, stop)
         if not stop.is_set():
-            announce(bound.url)
+            announce(Urls(bound.url, admin_url))
         await stop.wait()
 
 
@@ -200,8 +221,18 @@ def _public_listener(host: Host, sockets: Sequence[socket.socket]) -> Served:
     config = host.config
     if config.workers > 1:
         return WorkerPool(host, sockets, config.workers, REQUEST_GRACE_S)
-    limits = ConnectionLimits(config.connections, max(1, config.connections // 2))
+    limits = _limits(config.connections)
     return Listener(make_public_app(host), sockets, REQUEST_GRACE_S, limits)
+
+
+def _admin_listener(host: Host, sockets: Sequence[socket.socket]) -> Listener:
+    limits = _limits(host.config.admin_connections)
+    return Listener(make_admin_app(host), sockets, REQUEST_GRACE_S, limits)
+
+
+def _limits(connections: int) -> ConnectionLimits:
+    """So many connections, half of them from one address."""
+    return ConnectionLimits(connections, max(1, connections // 2))
 
 
 def _local_listener(host: Host, directory: Path) -> Listener:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import ParamSpec, TypeVar
@@ -161,8 +162,10 @@ class Host:
         """Await observer after each change of logs or tokens, before it is answered."""
         self._observer = observer
 
-    async def create_log(self, new: NewLog) -> LogFacts:
+    async def create_log(self, new: NewLog, creator: str | None = None) -> LogFacts:
         """Make a log and open it. Cancelling waits for that: what exists must be open.
+
+        creator: the id of a token, whose logs the new one joins.
 
         Raises:
             UsageError, AlreadyExistsError, StoreError: as LogMaker.create.
@@ -172,18 +175,29 @@ class Host:
             if len(self._logs) >= self.config.open_logs:
                 message = f"at most {self.config.open_logs} logs may be open in one server"
                 raise UsageError(message)
-            making = asyncio.create_task(self._make(new))
+            making = asyncio.create_task(self._make(new, creator))
             try:
                 return await asyncio.shield(making)
             except asyncio.CancelledError:
                 await asyncio.wait([making])
                 raise
 
-    async def _make(self, new: NewLog) -> LogFacts:
+    async def _make(self, new: NewLog, creator: str | None) -> LogFacts:
         row = await self._control_call(self._maker.create, new)
         log = await self._open(row)
-        await self._announce()
+        try:
+            if creator is not None:
+                await self._extend_token(creator, new.name)
+        finally:
+            await self._announce()  # the log exists, whatever becomes of the token
         return log.facts
+
+    async def _extend_token(self, token_id: str, log_name: str) -> None:
+        row = self.tokens.rows[token_id]
+        row = replace(row, logs=row.logs | {log_name})
+        # No await in between: a revocation finds this row or goes before it, here and on disk.
+        self.tokens.add(row)
+        await self._control_call(self.control.put_token, row)
 
     async def create_token(
         self, logs: Sequence[str], scopes: Sequence[Scope], lifetime_s: int = DEFAULT_LIFETIME_S

@@ -5,7 +5,7 @@ Nothing is registered: a scrape takes the numbers of a host as they stand, and f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import accumulate
 from typing import NamedTuple, Protocol
 
@@ -117,13 +117,16 @@ _KINDS = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily}
 class Scrape:
     """The numbers of a host at one moment; `collect` is what prometheus_client asks of it."""
 
-    def __init__(self, host: MeasuredHost) -> None:
-        """Take the numbers, on the loop that owns them."""
+    def __init__(self, host: MeasuredHost, shown: Collection[str]) -> None:
+        """Take the numbers, on the loop that owns them; shown: the logs whose own are shown."""
         self._families: dict[str, Metric] = {}
         self._http(host.measures)
         self._server(host)
-        for name, log in host.logs.items():
-            self._log(name, log)
+        for (name, result), count in host.measures.http.appends.items():
+            if name in shown:
+                self._value("tlog_appends", count, name, result)
+        for name in shown:
+            self._log(name, host.logs[name])
 
     def collect(self) -> Iterable[Metric]:
         """The metrics in the order of their description."""
@@ -162,8 +165,6 @@ class Scrape:
             self._distribution("tlog_http_request_duration_seconds", durations, route)
         for problem, count in http.problems.items():
             self._value("tlog_http_problems", count, problem)
-        for (log, result), count in http.appends.items():
-            self._value("tlog_appends", count, log, result)
         held: list[HttpHeld] = [http.held, *(each.held for each in measures.workers.values())]
         self._value("tlog_http_connections", sum(each.connections for each in held))
         self._value("tlog_http_bodies", sum(each.bodies for each in held))

@@ -255,6 +255,7 @@ class FakeHost:
             "events": FakeLog("events", public=False, kind="event/1"),
         }
         self.tokens = TokenTable([], self.clock)
+        self.creator: str | None = None
         self.on_new_log: Callable[[], None] | None = None
 
     @property
@@ -284,7 +285,8 @@ class FakeHost:
         )
         return text
 
-    async def create_log(self, new: NewLog) -> LogFacts:
+    async def create_log(self, new: NewLog, creator: str | None = None) -> LogFacts:
+        self.creator = creator
         self.logs[new.name] = FakeLog(new.name, public=new.public, kind=new.kind)
         if self.on_new_log is not None:
             self.on_new_log()

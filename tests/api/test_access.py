@@ -90,7 +90,8 @@ for _log in LOGS:
     EXPECTED["listing", _log] = _ALL_OK | _NO_TOKEN | {"none": OK}
 
 
-def _authorization(host: FakeHost, kind: str) -> dict[str, str]:
+def authorization(host: FakeHost, kind: str) -> dict[str, str]:
+    """The header of a kind of token, of TOKENS."""
     logs = ("public", "private")
     scopes = {
         "read": (Scope.READ,),
@@ -146,7 +147,7 @@ async def test_every_route_with_every_token_on_every_log(api: Api, token: str) -
         async with api.http.request(
             method,
             path,
-            headers=_authorization(api.host, token)
+            headers=authorization(api.host, token)
             | ({"Content-Type": "application/octet-stream"} if method == "POST" else {}),
         ) as response:
             if response.status != expected:
@@ -171,7 +172,7 @@ async def test_paths_without_a_route_tell_no_more_than_routes(
     api: Api, token: str, log: str, expected: int
 ) -> None:
     """An unknown path or an unknown spelling below a log is 401 where the log would be."""
-    headers = _authorization(api.host, token)
+    headers = authorization(api.host, token)
     for path in ("metadata", "checkpoint/", "%63heckpoint", "tile/0/000.p%2F1"):
         url = f"http://127.0.0.1:{api.port}/logs/{log}/{path}"
         async with api.http.get(URL(url, encoded=True), headers=headers) as response:

@@ -123,9 +123,9 @@ def test_reports_add_up_and_gauges_end_with_their_process(api: Api) -> None:
     assert measures.http.requests["/x", "GET", 2] == 2
     assert sum(measures.http.durations["/x"].counts) == 2
     assert worker.take().requests == []
-    before = parse(Scrape(api.host).format("")[0].decode())["tlog_http_connections", ()]
+    before = parse(Scrape(api.host, []).format("")[0].decode())["tlog_http_connections", ()]
     measures.forget("worker-9")
-    after = parse(Scrape(api.host).format("")[0].decode())["tlog_http_connections", ()]
+    after = parse(Scrape(api.host, []).format("")[0].decode())["tlog_http_connections", ()]
     assert before - after == 2
 
 

@@ -109,12 +109,12 @@ async def test_a_server_waits_for_a_command_not_for_a_server(
     data_dir = tmp_path / "data"
     init_directory(data_dir)
     config = Config(data_dir=data_dir, disk_reserve_bytes=0)
-    address = Address("127.0.0.1", 0)
+    addresses = tlog.app.Addresses(Address("127.0.0.1", 0))
     stop, announced = asyncio.Event(), asyncio.Event()
     lock = DirectoryLock(data_dir)
     async with asyncio.timeout(LIMIT_S):
         serving = asyncio.create_task(
-            tlog.app.serve(config, address, stop, lambda url: announced.set())
+            tlog.app.serve(config, addresses, stop, lambda urls: announced.set())
         )
         await asyncio.sleep(0.2)
         assert not serving.done()
@@ -122,7 +122,7 @@ async def test_a_server_waits_for_a_command_not_for_a_server(
         await announced.wait()
         monkeypatch.setattr(tlog.app, "SERVE_WAIT_S", 3600.0)
         with pytest.raises(LockHeldError):
-            await tlog.app.serve(config, address, stop, print)
+            await tlog.app.serve(config, addresses, stop, print)
         stop.set()
         await serving
 
@@ -187,9 +187,10 @@ async def test_a_created_log_takes_appends_at_once(tmp_path: Path) -> None:
     config = Config(data_dir=data_dir, disk_reserve_bytes=0)
     body = {"name": "a", "origin": ORIGIN, "kind": "opaque/1"}
     stop, announced = asyncio.Event(), asyncio.Event()
+    addresses = tlog.app.Addresses(Address("127.0.0.1", 0))
     async with asyncio.timeout(LIMIT_S):
         serving = asyncio.create_task(
-            tlog.app.serve(config, Address("127.0.0.1", 0), stop, lambda url: announced.set())
+            tlog.app.serve(config, addresses, stop, lambda urls: announced.set())
         )
         await announced.wait()
         async with tlog.app.local_client(config) as client:

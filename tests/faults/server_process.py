@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Self
 
 READY = "ready: "
+ADMIN = "admin: "
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
 ROOT = Path(__file__).parents[2]
@@ -44,6 +45,7 @@ class ServerProcess:
         self._process: subprocess.Popen[str] | None = None
         self._errors = data_dir.with_name(f"{data_dir.name}.stderr")
         self.url = ""
+        self.admin_url = ""
 
     def start(self) -> None:
         """Start it and wait for its `ready:` line."""
@@ -54,6 +56,9 @@ class ServerProcess:
         try:
             stdout = self._process.stdout
             line = stdout.readline() if stdout else ""
+            if stdout and line.startswith(ADMIN):
+                self.admin_url = line.removeprefix(ADMIN).strip()
+                line = stdout.readline()
         finally:
             watchdog.cancel()
         if not line.startswith(READY):

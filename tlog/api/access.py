@@ -6,6 +6,7 @@ the log is 404; one that sees it but lacks the scope is 403. Public frees reads 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
@@ -22,17 +23,21 @@ class Access(Enum):
     KNOWN = "known"  # a log's own path without a route: who sees the log
     READ = "read"  # scope read, or the log is public
     APPEND = "append"  # scope append, public or not
-    LOCAL = "local"  # the unix socket only
+    LOCAL = "local"  # scope admin; only at the unix socket and on the administrative address
 
 
-_SCOPES = {Access.READ: Scope.READ, Access.APPEND: Scope.APPEND}
+_SCOPES = {Access.READ: Scope.READ, Access.APPEND: Scope.APPEND, Access.LOCAL: Scope.ADMIN}
 
 
 class Caller(NamedTuple):
-    """Who asks: the operator at the unix socket, the holder of a valid token, or anybody."""
+    """Who asks: the operator at the unix socket, the holder of a valid token, or anybody.
+
+    administers: on the administrative address, where scope admin on a log is every right on it.
+    """
 
     local: bool = False
     token: TokenRow | None = None
+    administers: bool = False
 
     def sees(self, log: LogBackend) -> bool:
         """Whether the caller may know that the log exists."""
@@ -40,13 +45,19 @@ class Caller(NamedTuple):
 
     def is_known_to(self, log: LogBackend) -> bool:
         """Whether the caller has any scope on the log."""
-        return self.local or (self.token is not None and log.row.name in self.token.logs)
+        return self.covers((log.row.name,))
+
+    def covers(self, names: Iterable[str]) -> bool:
+        """Whether the caller has any scope on every log of those names, existing or not."""
+        return self.local or (self.token is not None and self.token.logs.issuperset(names))
 
     def has(self, scope: Scope, log: LogBackend) -> bool:
         """Whether the caller has that scope on the log."""
         if self.local:
             return True
-        return self.token is not None and self.is_known_to(log) and scope in self.token.scopes
+        if self.token is None or not self.is_known_to(log):
+            return False
+        return self.administers or scope in self.token.scopes
 
 
 ANYONE = Caller()
@@ -59,6 +70,33 @@ def identify(host: Backend, authorization: str | None) -> Caller:
     if scheme.lower() != "bearer":
         return ANYONE
     return Caller(token=host.tokens.find(text.strip()))
+
+
+def identify_operator(host: Backend, authorization: str | None) -> Caller:
+    """The caller at the unix socket, whatever is sent."""
+    del host, authorization
+    return OPERATOR
+
+
+def identify_administrator(host: Backend, authorization: str | None) -> Caller:
+    """The caller on the administrative address, by an Authorization header."""
+    caller = identify(host, authorization)
+    administers = caller.token is not None and Scope.ADMIN in caller.token.scopes
+    return caller._replace(administers=administers)
+
+
+def check_administers(caller: Caller) -> None:
+    """Raise unless the caller is the operator or an administrator, of whatever logs.
+
+    Raises:
+        UnauthorisedError: no valid token. ForbiddenError: a valid one without scope admin.
+    """
+    if caller.local or caller.administers:
+        return
+    if caller.token is None:
+        raise _unauthorised()
+    message = f"the token lacks the scope {Scope.ADMIN.value}"
+    raise ForbiddenError(message)
 
 
 def authorise(
@@ -74,8 +112,8 @@ def authorise(
         NoSuchResourceError: 404, a known caller who does not see the log.
         ForbiddenError: 403, a known caller who sees it and lacks the scope.
     """
-    if access is Access.LOCAL and not caller.local:
-        message = "only the unix socket serves this"
+    if access is Access.LOCAL and not (caller.local or caller.administers):
+        message = "only the unix socket and the administrative address serve this"
         raise NoSuchResourceError(message)
     if access is Access.LISTING and token_given and not caller.local and caller.token is None:
         raise _unauthorised()

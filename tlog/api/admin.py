@@ -1,4 +1,9 @@
-"""What the operator does through the unix socket: logs, tokens, clocks."""
+"""Administration: logs, tokens, clocks.
+
+The operator at the unix socket may do everything. The holder of a token with scope admin, on the
+administrative address, rules the logs of that token: it sees no other, makes and revokes tokens
+that are for these alone, and a log that it creates is added to them.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +12,15 @@ from typing import Annotated, TypeVar
 import msgspec
 from aiohttp import web
 
+from tlog.api.access import check_still_valid
 from tlog.api.bodies import content_type, read_body
-from tlog.api.errors import MalformedRequestError, UnsupportedMediaTypeError
+from tlog.api.errors import (
+    MalformedRequestError,
+    NoSuchResourceError,
+    UnsupportedMediaTypeError,
+)
 from tlog.api.parameters import query
-from tlog.api.requests import Request, config_of, log_of, operated_by
+from tlog.api.requests import Request, backend_of, config_of, log_of, operated_by
 from tlog.api.responses import JSON, json_response
 from tlog.creation import NewLog
 from tlog.tokens import DEFAULT_LIFETIME_S, MAX_LIFETIME_S, Scope, TokenRow
@@ -38,9 +48,11 @@ class TokenCreation(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def list_logs(request: Request) -> web.Response:
-    """Every log."""
+    """Every log that the caller rules."""
     query(request)
-    logs = [log.facts.as_json() for log in operated_by(request).logs.values()]
+    caller = request.caller
+    seen = [log for log in operated_by(request).logs.values() if caller.is_known_to(log)]
+    logs = [log.facts.as_json() for log in seen]
     return json_response({"logs": logs})
 
 
@@ -55,7 +67,8 @@ async def create_log(request: Request) -> web.Response:
     query(request)
     body = await _read_json(request, LogCreation)
     new = NewLog(body.name, body.origin, body.kind, body.public)
-    facts = await operated_by(request).create_log(new)
+    token = request.caller.token
+    facts = await operated_by(request).create_log(new, token.id if token is not None else None)
     return json_response(facts.as_json(), status=201)
 
 
@@ -68,17 +81,20 @@ async def confirm_clock(request: Request) -> web.Response:
 
 
 async def list_tokens(request: Request) -> web.Response:
-    """Every token, without what could be used to guess it."""
+    """Every token for the caller's logs alone, without what could be used to guess it."""
     query(request)
-    return json_response(
-        {"tokens": [_members(row) for row in operated_by(request).tokens.rows.values()]}
-    )
+    caller = request.caller
+    rows = operated_by(request).tokens.rows.values()
+    return json_response({"tokens": [_members(row) for row in rows if caller.covers(row.logs)]})
 
 
 async def create_token(request: Request) -> web.Response:
     """Create a token; this answer is the only place where it is ever shown."""
     query(request)
     body = await _read_json(request, TokenCreation)
+    if not request.caller.covers(body.logs):
+        message = "there is no such log among those of the token that asks"
+        raise NoSuchResourceError(message)
     token = await operated_by(request).create_token(body.logs, body.scopes, body.expires_in_s)
     return json_response({"token": token}, status=201)
 
@@ -87,7 +103,12 @@ async def revoke_token(request: Request) -> web.Response:
     """Revoke a token, from this moment on."""
     query(request)
     token_id = request.path_values["id"]
-    await operated_by(request).revoke_token(token_id)
+    host = operated_by(request)
+    row = host.tokens.rows.get(token_id)
+    if row is not None and not request.caller.covers(row.logs):
+        message = f"no token with the id {token_id}"
+        raise NoSuchResourceError(message)
+    await host.revoke_token(token_id)
     return json_response({"id": token_id})
 
 
@@ -107,6 +128,7 @@ async def _read_json(request: Request, kind: type[Body]) -> Body:
         message = f"this route takes {JSON}"
         raise UnsupportedMediaTypeError(message)
     body = await read_body(request, MAX_BODY_BYTES, config_of(request).body_timeout_s)
+    check_still_valid(backend_of(request), request.caller)  # a body may take a minute
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""The two HTTP applications over a Host: for TCP, and for the unix socket, where all are admins.
+"""The HTTP applications over a Host: for TCP, for the unix socket, for administrators over TCP.
 
 Around every handler: who asks for what and whether they may, then errors, headers and the log.
 """
@@ -6,13 +6,21 @@ Around every handler: who asks for what and whether they may, then errors, heade
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import cast
 
 from aiohttp import hdrs, web
 
-from tlog.api.access import OPERATOR, Access, authorise, identify
+from tlog.api.access import (
+    Access,
+    Caller,
+    authorise,
+    check_administers,
+    identify,
+    identify_administrator,
+    identify_operator,
+)
 from tlog.api.backend import Backend
 from tlog.api.errors import ExpectationError, RequestError
 from tlog.api.problems import ProblemResponse, problem_response
@@ -31,12 +39,22 @@ class App:
     """One application: its routes, and what all requests to it share."""
 
     def __init__(
-        self, backend: Backend, routes: Sequence[Route], operator: Host | None = None
+        self,
+        backend: Backend,
+        routes: Sequence[Route],
+        who: Callable[[Backend, str | None], Caller] = identify,
+        operated: Host | None = None,
     ) -> None:
-        """Serve routes; operator: the host whose operator all callers are, whatever they send."""
+        """Serve routes.
+
+        Args:
+            who: tells the caller by its Authorization header.
+            operated: the host that administrative routes change; nothing is for others then.
+        """
+        self._who = who
         self.routes = tuple(routes)
         budget = ResponseBudget(backend.config.response_bytes)
-        self.service = Service(backend, operator, budget)
+        self.service = Service(backend, operated, budget)
         self._router = Router(routes)
         self._append_paths = {route.path for route in routes if route.access is Access.APPEND}
         self._measures = backend.http_measures
@@ -81,10 +99,9 @@ class App:
         _check_expectation(request)
         backend = self.service.backend
         authorization = request.headers.get(hdrs.AUTHORIZATION)
-        if self.service.operator is not None:
-            request.caller = OPERATOR
-        else:
-            request.caller = identify(backend, authorization)
+        request.caller = self._who(backend, authorization)
+        if self.service.operated is not None:
+            check_administers(request.caller)
         path = request.rel_url.raw_path
         try:
             route, values = self._router.find(request.method, path)
@@ -117,7 +134,12 @@ def make_public_app(backend: Backend) -> App:
 
 def make_local_app(host: Host) -> App:
     """What the unix socket serves: whoever can open it is the operator."""
-    return App(host, LOCAL_ROUTES, operator=host)
+    return App(host, LOCAL_ROUTES, identify_operator, operated=host)
+
+
+def make_admin_app(host: Host) -> App:
+    """What the administrative address serves: as the unix socket, to tokens of scope admin."""
+    return App(host, LOCAL_ROUTES, identify_administrator, operated=host)
 
 
 def _check_expectation(request: Request) -> None:

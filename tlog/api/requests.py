@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 class Service:
     """What all requests to one application share.
 
-    operator: the host, where every caller is its operator, as at the unix socket; None elsewhere.
+    operated: the host, where there are administrative routes; None elsewhere.
     """
 
     backend: Backend
-    operator: Host | None
+    operated: Host | None
     response_budget: ResponseBudget
     _started: str = field(default_factory=lambda: secrets.token_hex(4))
     _numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -90,10 +90,10 @@ def backend_of(request: Request) -> Backend:
 
 
 def operated_by(request: Request) -> Host:
-    """The host, for its operator; access has been checked."""
-    host = request.service.operator
+    """The host, for who administers it; access has been checked."""
+    host = request.service.operated
     if host is None:
-        message = "this application is not the operator's"
+        message = "this application administers nothing"
         raise AssertionError(message)
     return host
 

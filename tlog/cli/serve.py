@@ -12,7 +12,7 @@ import click
 import uvloop
 
 from tlog.addresses import Address, is_loopback, parse_address
-from tlog.app import serve
+from tlog.app import Addresses, Urls, serve
 from tlog.cli.data_dir import data_option
 from tlog.collector import settle_collector
 from tlog.config import Config
@@ -29,9 +29,9 @@ MAX_WORKERS = 64
 _LEVELS = ("debug", "info", "warning", "error")
 
 
-def _read_address(ctx: click.Context, param: click.Parameter, value: str) -> Address:
+def _read_address(ctx: click.Context, param: click.Parameter, value: str | None) -> Address | None:
     try:
-        return parse_address(value)
+        return None if value is None else parse_address(value)
     except UsageError as error:
         raise click.BadParameter(str(error), ctx, param) from None
 
@@ -45,6 +45,13 @@ def _read_address(ctx: click.Context, param: click.Parameter, value: str) -> Add
     required=True,
     callback=_read_address,
     help="Where to listen; port 0 takes a free one.",
+)
+@click.option(
+    "--admin-listen",
+    "admin_address",
+    metavar="HOST:PORT",
+    callback=_read_address,
+    help="Where to serve administration and reads to tokens of scope admin.",
 )
 @click.option(
     "--behind-tls-proxy",
@@ -80,10 +87,11 @@ def _read_address(ctx: click.Context, param: click.Parameter, value: str) -> Add
     show_default=True,
     help="Lines for people, or one JSON object a line.",
 )
-def command(
+def command(  # noqa: PLR0913 - one an option
     *,
     data_dir: Path,
     address: Address,
+    admin_address: Address | None,
     behind_tls_proxy: bool,
     disk_reserve_bytes: int | None,
     workers: int,
@@ -91,11 +99,12 @@ def command(
     log_format: str,
 ) -> None:
     """Serve the logs of a data directory until SIGTERM or SIGINT."""
-    if not behind_tls_proxy and not is_loopback(address):
-        raise click.UsageError(
-            f"{address.host} is not loopback: tokens and entries would travel unencrypted. "
-            "Put a TLS proxy in front and say --behind-tls-proxy"
-        )
+    for each in (address, admin_address):
+        if each is not None and not behind_tls_proxy and not is_loopback(each):
+            raise click.UsageError(
+                f"{each.host} is not loopback: tokens and entries would travel unencrypted. "
+                "Put a TLS proxy in front and say --behind-tls-proxy"
+            )
     level = getattr(logging, log_level.upper())
     configure_log(level, log_format, "core" if workers > 1 else None)
     config = Config(
@@ -106,10 +115,14 @@ def command(
         log_format=log_format,
     )
     connections = _connections(data_dir, _raise_descriptor_limit())
+    if admin_address is not None:
+        admin_connections = min(config.admin_connections, connections // 4)
+        connections -= admin_connections
+        config = replace(config, admin_connections=admin_connections)
     config = replace(config, connections=min(config.connections, connections))
     settle_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(config, address))
+        runner.run(_run(config, Addresses(address, admin_address)))
 
 
 def _connections(data_dir: Path, descriptors: int) -> int:
@@ -134,6 +147,13 @@ def _raise_descriptor_limit() -> int:
     return MANY_DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
 
 
-async def _run(config: Config, address: Address) -> None:
+async def _run(config: Config, addresses: Addresses) -> None:
     with StopSignals(config.stop_timeout_s) as signals:
-        await serve(config, address, signals.stop, lambda url: click.echo(f"ready: {url}"))
+        await serve(config, addresses, signals.stop, _announce)
+
+
+def _announce(urls: Urls) -> None:
+    """The `ready:` line is the last: whoever waits for it has read what stands before it."""
+    if urls.admin is not None:
+        click.echo(f"admin: {urls.admin}")
+    click.echo(f"ready: {urls.public}")
