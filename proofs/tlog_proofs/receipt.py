@@ -13,7 +13,8 @@ Source: RFC 9942, for its verifiable data structure RFC9162_SHA256.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tlog_proofs.cbor import decode_cbor
@@ -27,6 +28,7 @@ from tlog_proofs.cose_sign1 import (
 )
 from tlog_proofs.ed25519 import Ed25519Verifier
 from tlog_proofs.errors import (
+    BadSignatureError,
     MalformedCborError,
     MalformedReceiptError,
     OriginMismatchError,
@@ -36,6 +38,8 @@ from tlog_proofs.errors import (
 from tlog_proofs.geometry import MAX_SIZE
 from tlog_proofs.hashing import HASH_SIZE
 from tlog_proofs.note import Verifier
+from tlog_proofs.policy import Policy, check_quorum
+from tlog_proofs.signed_checkpoint import Trust
 from tlog_proofs.strict import show
 from tlog_proofs.verify import MAX_PROOF_HASHES, root_from_inclusion, verify_consistency
 
@@ -119,23 +123,26 @@ def parse_receipt(data: bytes) -> Receipt:
     return Receipt(message, algorithm, _issuer(headers), size, inclusion, consistency)
 
 
-def verify_receipt(receipt: bytes, leaf_hash: bytes, log_key: Verifier) -> None:
+def verify_receipt(receipt: bytes, leaf_hash: bytes, trust: Trust) -> None:
     """Verify that the log signed a tree with this leaf hash; where in it, parse_receipt says.
 
-    Where a receipt has several proofs, each must prove this leaf.
+    Where a receipt has several proofs, each must prove this leaf. It carries no cosignatures: a
+    policy accepts it only if it asks for none.
 
     Args:
         receipt: the COSE_Sign1 as it came.
         leaf_hash: 32 bytes, computed by the caller from what it wants proved.
-        log_key: Ed25519 key of the log; its name is the log's origin.
+        trust: Ed25519 key of the log, whose name is the log's origin; several, of which one must
+            have signed; or a policy, of whose logs one must have signed.
 
     Raises:
         MalformedReceiptError: it is no receipt of inclusion.
         MalformedProofError: a proof, or the leaf hash, has an impossible count or length.
         RootMismatchError: the proofs, or an attached payload, give different roots.
         OriginMismatchError: the receipt says that another log signed it.
-        UnknownKeyError: it is signed by an algorithm that the key is not of.
-        BadSignatureError: the key did not sign this: another leaf, log or signature.
+        UnknownKeyError: it is signed by an algorithm that no key is of.
+        BadSignatureError: no key signed this: another leaf, log or signature.
+        QuorumError: the policy asks for cosignatures.
 
     Source: RFC 9942, "Receipt of Inclusion".
     """
@@ -148,11 +155,11 @@ def verify_receipt(receipt: bytes, leaf_hash: bytes, log_key: Verifier) -> None:
     ]
     for other in others:
         _check_root(root, other)
-    _check_signature(parsed, root, log_key)
+    _check_signature(parsed, root, _keys_of(trust))
 
 
 def verify_consistency_receipt(
-    receipt: bytes, old: int, new: int, old_root: bytes, new_root: bytes, log_key: Verifier
+    receipt: bytes, old: int, new: int, old_root: bytes, new_root: bytes, trust: Trust
 ) -> None:
     """Verify that the log signed the tree of `new` leaves, and that it begins with the older one.
 
@@ -161,12 +168,12 @@ def verify_consistency_receipt(
         old, new: tree sizes, 1 <= old <= new.
         old_root: root hash (32 bytes) of the older tree, which the caller trusts already.
         new_root: root hash (32 bytes) of the newer tree, which is what is proved.
-        log_key: Ed25519 key of the log; its name is the log's origin.
+        trust: as of verify_receipt.
 
     Raises:
         MalformedReceiptError: it is no receipt of consistency between these sizes.
         MalformedProofError, RootMismatchError: as verify_consistency, or another root is attached.
-        OriginMismatchError, UnknownKeyError, BadSignatureError: as verify_receipt.
+        OriginMismatchError, UnknownKeyError, BadSignatureError, QuorumError: as verify_receipt.
 
     Source: RFC 9942, "Receipt of Consistency".
     """
@@ -175,23 +182,38 @@ def verify_consistency_receipt(
         raise MalformedReceiptError(
             f"expected a receipt of consistency from size {show(old)} to {show(new)}"
         )
-    _check_signature(parsed, new_root, log_key)
+    _check_signature(parsed, new_root, _keys_of(trust))
     for proof in parsed.consistency:
         verify_consistency(old, new, proof.proof, old_root, new_root)
 
 
-def _check_signature(receipt: Receipt, root: bytes, log_key: Verifier) -> None:
-    if receipt.issuer is not None and receipt.issuer != log_key.name:
-        raise OriginMismatchError(log_key.name, receipt.issuer)
-    if not isinstance(log_key, Ed25519Verifier) or receipt.algorithm not in (EDDSA, ED25519):
-        # Other keys sign other texts: what a cosigner means is never taken for what a log means.
+def _keys_of(trust: Trust) -> Sequence[Verifier]:
+    if isinstance(trust, Policy):
+        check_quorum(trust, ())
+        return [log.key for log in trust.logs]
+    return trust if isinstance(trust, Sequence) else [trust]
+
+
+def _check_signature(receipt: Receipt, root: bytes, keys: Sequence[Verifier]) -> None:
+    own = [key for key in keys if receipt.issuer in (None, key.name)]
+    if receipt.issuer is not None and keys and not own:
+        raise OriginMismatchError(keys[0].name, receipt.issuer)
+    # Other keys sign other texts: what a cosigner means is never taken for what a log means.
+    fitting = [key for key in own if isinstance(key, Ed25519Verifier)]
+    if not fitting or receipt.algorithm not in (EDDSA, ED25519):
         raise UnknownKeyError(
             f"expected a receipt by an Ed25519 key of a log, got algorithm {receipt.algorithm} and "
-            f"the key {log_key.name}+{log_key.key_id.hex()}"
+            f"{len(fitting)} such keys"
         )
     if receipt.message.payload is not None:
         _check_root(root, receipt.message.payload)
-    log_key.verify(text_to_sign(receipt.message.protected, root), receipt.message.signature)
+    text, signature = text_to_sign(receipt.message.protected, root), receipt.message.signature
+    *others, last = fitting
+    for key in others:
+        with suppress(BadSignatureError):
+            key.verify(text, signature)
+            return
+    last.verify(text, signature)
 
 
 def _check_root(expected: bytes, actual: bytes) -> None:

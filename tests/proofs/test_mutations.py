@@ -59,6 +59,7 @@ VECTORS = {
         "receipt/inclusion.json",
         "receipt/consistency.json",
         "receipt/malformed.json",
+        "receipt/policies.json",
     ),
 }
 

@@ -5,8 +5,16 @@ from __future__ import annotations
 import pytest
 
 from tests import reference
-from tests.vectors.keys import LOG, ORIGIN
-from tests.vectors.receipt_bytes import bstr, inclusion
+from tests.vectors.keys import LOG, ORIGIN, signer
+from tests.vectors.receipt_bytes import (
+    OLD,
+    OLD_ROOT,
+    ROOT,
+    SIZE,
+    bstr,
+    consistency,
+    inclusion,
+)
 from tlog_proofs import (
     MAX_RECEIPT_BYTES,
     BadSignatureError,
@@ -16,11 +24,13 @@ from tlog_proofs import (
     MalformedCborError,
     MalformedProofError,
     MalformedReceiptError,
+    QuorumError,
     UnknownKeyError,
     decode_cbor,
     format_consistency_receipt,
     format_receipt,
     parse_note_unverified,
+    parse_policy,
     parse_receipt,
     receipt_text,
     sign_note,
@@ -132,6 +142,31 @@ def test_a_cosigner_signs_no_receipts() -> None:
     cosigner = Ed25519Cosigner(LOG.name, LOG.seed)
     with pytest.raises(UnknownKeyError, match="Ed25519 key of a log"):
         verify_receipt(inclusion(), reference.leaf(b"5"), cosigner.verifier)
+
+
+def test_several_keys_of_a_log() -> None:
+    """Where a log changes its key, old and new are trusted for a while: either is enough."""
+    new = signer(ORIGIN, 1)
+    for keys in ([KEY, new.verifier], [new.verifier, KEY]):
+        verify_receipt(inclusion(), reference.leaf(b"5"), keys)
+        with pytest.raises(BadSignatureError):
+            verify_receipt(inclusion(), reference.leaf(b"4"), keys)
+    with pytest.raises(BadSignatureError):
+        verify_receipt(inclusion(), reference.leaf(b"5"), [new.verifier])
+    with pytest.raises(UnknownKeyError, match="0 such keys"):
+        verify_receipt(inclusion(), reference.leaf(b"5"), [])
+
+
+def test_consistency_by_several_keys_and_by_a_policy() -> None:
+    """A receipt of consistency is trusted as one of inclusion is."""
+    keys = [signer(ORIGIN, 1).verifier, KEY]
+    verify_consistency_receipt(consistency(), OLD, SIZE, OLD_ROOT, ROOT, keys)
+    policy = parse_policy(f"log {KEY.vkey}\nquorum none\n".encode())
+    verify_consistency_receipt(consistency(), OLD, SIZE, OLD_ROOT, ROOT, policy)
+    witness = Ed25519Cosigner("w", LOG.seed).verifier.vkey
+    policy = parse_policy(f"log {KEY.vkey}\nwitness w {witness}\nquorum w\n".encode())
+    with pytest.raises(QuorumError):
+        verify_consistency_receipt(consistency(), OLD, SIZE, OLD_ROOT, ROOT, policy)
 
 
 def test_a_receipt_is_bounded() -> None:

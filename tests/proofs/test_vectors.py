@@ -36,6 +36,7 @@ FILES = (
     "receipt/consistency.json",
     "receipt/inclusion.json",
     "receipt/malformed.json",
+    "receipt/policies.json",
     "receipt/signed.json",
     "policy/checkpoints.json",
     "policy/malformed.json",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests import reference
-from tests.vectors import consistency_receipts, malformed_receipts
+from tests.vectors import consistency_receipts, malformed_receipts, policy_receipts
 from tests.vectors.keys import LOG, ORIGIN, STRANGER, WITNESS
 from tests.vectors.receipt_bytes import (
     ALGORITHM,
@@ -52,6 +52,11 @@ def files() -> dict[str, Case]:
             "desc": "Receipts of inclusion.",
             "operation": "verify_receipt",
             "cases": _good() + _false() + _refused(),
+        },
+        "receipt/policies.json": {
+            "desc": "Receipts of inclusion, verified by a policy.",
+            "operation": "verify_receipt_by_policy",
+            "cases": policy_receipts.cases(),
         },
         "receipt/consistency.json": {
             "desc": "Receipts of consistency.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tlog_proofs
-from tests.vectors.fields import Api, Case, hashes
+from tests.vectors.fields import Api, Case, hashes, octets
 
 
 def _log_key(case: Case) -> tlog_proofs.Ed25519Verifier:
@@ -52,9 +52,17 @@ def parse_receipt(api: Api, case: Case) -> Case:
 
 def verify_receipt(api: Api, case: Case) -> Case:
     """Run a case of verify_receipt, and of parse_receipt for what it proves."""
+    return _verify_by(api, case, tlog_proofs.parse_vkey(case["vkey"]))
+
+
+def verify_receipt_by_policy(api: Api, case: Case) -> Case:
+    """Run a case of verify_receipt with a policy."""
+    return _verify_by(api, case, tlog_proofs.parse_policy(octets(case, "policy")))
+
+
+def _verify_by(api: Api, case: Case, trust: object) -> Case:
     data = bytes.fromhex(case["receipt"])
-    key = tlog_proofs.parse_vkey(case["vkey"])
-    assert api.verify_receipt(data, bytes.fromhex(case["leaf_hash"]), key) is None
+    assert api.verify_receipt(data, bytes.fromhex(case["leaf_hash"]), trust) is None
     receipt = api.parse_receipt(data)
     return {
         "index": receipt.inclusion[0].index,
@@ -77,4 +85,5 @@ OPERATIONS = {
     "parse_receipt": parse_receipt,
     "verify_consistency_receipt": verify_consistency_receipt,
     "verify_receipt": verify_receipt,
+    "verify_receipt_by_policy": verify_receipt_by_policy,
 }
