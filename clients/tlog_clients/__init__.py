@@ -32,9 +32,10 @@ from tlog_clients.errors import (
 from tlog_clients.fetch import Fetcher, HttpFetcher, PostAnswer, Poster
 from tlog_clients.head_file import HeadFile, default_state_path
 from tlog_clients.head_state import Step, TrustedHead, advance, consistency_sizes
-from tlog_clients.head_store import HeadStore, LogKey, MemoryHeads
+from tlog_clients.head_store import HeadStore, MemoryHeads
 from tlog_clients.log_client import AppendResult, BatchResult, LogAccess, LogClient, Trust
 from tlog_clients.log_reader import LogReader
+from tlog_clients.log_trust import LogKey, LogTrust, TrustSource
 from tlog_clients.log_url import MalformedUrlError, is_private_transport, is_tlog_url, parse_log_url
 from tlog_clients.printable import printable
 from tlog_clients.progress_file import ProgressFiles
@@ -77,6 +78,7 @@ __all__ = [
     "LogKey",
     "LogMisbehaviourError",
     "LogReader",
+    "LogTrust",
     "MalformedAnswerError",
     "MalformedEntryIdError",
     "MalformedUrlError",
@@ -97,6 +99,7 @@ __all__ = [
     "SubmittedBatch",
     "TooLargeError",
     "Trust",
+    "TrustSource",
     "TrustedHead",
     "TrustedHeadChangedError",
     "advance",

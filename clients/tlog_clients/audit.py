@@ -24,15 +24,17 @@ from tlog_clients.head_proof import fetch_consistency_proof, is_prefix
 from tlog_clients.head_state import advance, check_same_root
 from tlog_clients.head_store import MemoryHeads
 from tlog_clients.log_reader import LogReader
+from tlog_clients.log_trust import LogTrust
 from tlog_clients.tree_rebuild import TreeRebuild
-from tlog_proofs import MAX_NOTE_BYTES, open_checkpoint
+from tlog_proofs import MAX_NOTE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tlog_clients.audit_progress import AuditProgress, ProgressStore
     from tlog_clients.fetch import Fetcher
-    from tlog_clients.head_store import HeadStore, LogKey
+    from tlog_clients.head_store import HeadStore
+    from tlog_clients.log_trust import LogKey
     from tlog_proofs import SignedCheckpoint
 
 
@@ -60,7 +62,7 @@ class AuditReport:
 
 async def audit_log(
     fetcher: Fetcher,
-    log_key: LogKey,
+    log_key: LogKey | LogTrust,
     *,
     heads: HeadStore | None = None,
     unfinished: ProgressStore | None = None,
@@ -76,7 +78,7 @@ async def audit_log(
 
     Args:
         fetcher: the log.
-        log_key: the key that signs its checkpoints.
+        log_key: the key that signs its checkpoints, or whom else to believe about it.
         heads: where the trusted head is kept; without it, none is trusted before.
         unfinished: where it is kept how far a run has come, and read where to go on; without it,
             every run compares everything.
@@ -93,20 +95,22 @@ async def audit_log(
         FetchError: something could not be had.
     """
     store: HeadStore = heads if heads is not None else MemoryHeads()
-    trusted = await asyncio.to_thread(store.read, log_key)
-    keeper = ProgressKeeper(log_key, unfinished, int(now_s()))
+    trust = LogTrust.of(log_key)
+    trusted = await asyncio.to_thread(store.read, trust)
+    keeper = ProgressKeeper(trust, unfinished, int(now_s()))
     before = await keeper.read()
     note = await fetcher.fetch("checkpoint", max_bytes=MAX_NOTE_BYTES)
     head_before = None if before is None else before.head
-    seen = _Heads.of(open_checkpoint(note, log_key), trusted, head_before)
+    seen = _Heads.of(trust.open_head(note), trusted, head_before)
     newest = seen.newest
+    trust.check_quorum(newest)
     tree = None if before is None or fresh else await _restore(fetcher, before, seen)
     if before is not None and tree is not None:
-        run = AuditRun(fetcher, log_key, newest, ())
+        run = AuditRun(fetcher, trust, newest, ())
         run.resume(before, tree)
         keeper.begun_s = before.begun_s
     else:
-        run = AuditRun(fetcher, log_key, newest, seen.smaller_sizes)
+        run = AuditRun(fetcher, trust, newest, seen.smaller_sizes)
         keeper.begin_again(before, newest, asked=fresh)
     resumed_at = run.size or None
 
@@ -119,7 +123,7 @@ async def audit_log(
     if resumed_at is None:
         seen.check_roots(run.roots)
     # Another client may have moved the trusted head meanwhile: it must lie on this tree too.
-    await LogReader(fetcher, log_key, store).accept_head(newest)
+    await LogReader(fetcher, trust, store).accept_head(newest)
     await keeper.drop()
     return AuditReport(
         origin=newest.origin,

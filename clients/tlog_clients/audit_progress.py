@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from tlog_clients.audit_run import AuditRun
-    from tlog_clients.head_store import LogKey
+    from tlog_clients.log_trust import LogKey, LogTrust
     from tlog_proofs import SignedCheckpoint
 
 _MAX_BUNDLES_BETWEEN = 256
@@ -40,7 +40,7 @@ class AuditProgress:
 class ProgressStore(Protocol):
     """Keeps, for each log key, how far an unfinished audit has come."""
 
-    def read(self, log_key: LogKey) -> AuditProgress | None:
+    def read(self, log_key: LogKey | LogTrust) -> AuditProgress | None:
         """Return what was kept, its head's signature verified again; None when there is nothing.
 
         Raises:
@@ -49,7 +49,10 @@ class ProgressStore(Protocol):
         ...
 
     def write(
-        self, log_key: LogKey, progress: AuditProgress, known: Collection[SignedCheckpoint]
+        self,
+        log_key: LogKey | LogTrust,
+        progress: AuditProgress,
+        known: Collection[SignedCheckpoint],
     ) -> None:
         """Keep progress in place of what was kept, if that worked towards one of the known heads.
 
@@ -60,7 +63,7 @@ class ProgressStore(Protocol):
         """
         ...
 
-    def drop(self, log_key: LogKey, known: Collection[SignedCheckpoint]) -> None:
+    def drop(self, log_key: LogKey | LogTrust, known: Collection[SignedCheckpoint]) -> None:
         """Keep nothing of the log any more, unless it worked towards another head than these.
 
         Raises:
@@ -72,7 +75,9 @@ class ProgressStore(Protocol):
 class ProgressKeeper:
     """Keeps the progress of one audit; what goes wrong with that is worth a warning, no more."""
 
-    def __init__(self, log_key: LogKey, store: ProgressStore | None, begun_s: int) -> None:
+    def __init__(
+        self, log_key: LogKey | LogTrust, store: ProgressStore | None, begun_s: int
+    ) -> None:
         """Begin at begun_s; without a store nothing is kept."""
         self._log_key = log_key
         self._store = store

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from tlog_clients.audit_progress import AuditProgress
     from tlog_clients.fetch import Fetcher
-    from tlog_clients.head_store import LogKey
+    from tlog_clients.log_trust import LogTrust
     from tlog_proofs import SignedCheckpoint
 
 Progress = Callable[[int, int], None]
@@ -45,13 +45,13 @@ class AuditRun:
     def __init__(
         self,
         fetcher: Fetcher,
-        log_key: LogKey,
+        trust: LogTrust,
         newest: SignedCheckpoint,
         sizes: Iterable[int],
     ) -> None:
         """Begin with the first entry; `roots` will hold the roots at `sizes`, up to newest's."""
         self._fetcher = fetcher
-        self._log_key = log_key
+        self._trust = trust
         self._newest = newest
         self._to_pass = sorted(sizes, reverse=True)
         self._tree = TreeRebuild()
@@ -168,7 +168,7 @@ class AuditRun:
                 f"{self._newest.origin}"
             )
         self.kind = genesis.kind
-        if self._log_key.vkey not in genesis.vkeys:
+        if not set(self._trust.vkeys) & set(genesis.vkeys):
             self.warnings.append("the key is not among those that the genesis (entry 0) records")
 
     def _parse_genesis(self, entry: bytes) -> Genesis | None:

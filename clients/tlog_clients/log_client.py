@@ -16,18 +16,18 @@ from tlog_clients.retry import Retries
 from tlog_clients.submission import submit_batch, submit_entry
 from tlog_clients.tile_fetch import fetch_verified_tiles
 from tlog_proofs import (
+    QuorumError,
     TlogError,
     TlogProof,
-    open_checkpoint,
     parse_tlog_proof,
     tiles_for_leaves,
-    verify_tlog_proof,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tlog_clients.head_store import HeadStore, LogKey
+    from tlog_clients.head_store import HeadStore
+    from tlog_clients.log_trust import LogKey, LogTrust
     from tlog_proofs import SignedCheckpoint, Tile
 
 
@@ -41,7 +41,7 @@ class Trust(StrEnum):
     TRUSTED = "trusted"
     """Consistent with the head trusted before, or the first of its log."""
     REPORTED = "reported"
-    """Signed by the log, but what would prove its consistency could not be read."""
+    """Signed by the log, but its consistency could not be read, or its quorum is not met yet."""
     PENDING = "pending"
     """No head came: the wait for publication ended first."""
 
@@ -91,7 +91,7 @@ class LogClient(LogReader):
     def __init__(
         self,
         access: LogAccess,
-        log_key: LogKey,
+        log_key: LogKey | LogTrust,
         heads: HeadStore | None = None,
         retries: Retries | None = None,
     ) -> None:
@@ -137,7 +137,7 @@ class LogClient(LogReader):
                 raise LogMisbehaviourError(
                     f"answer to append: index {index}, but the proof is of {proof.index}"
                 )
-            head = verify_tlog_proof(proof, submitted.leaf_hash, self._log_key)
+            head = self._log_trust.verify_signed(proof, submitted.leaf_hash)
             trust, reason = await self._trust(head)
         # After the heads: of two histories they are the better evidence.
         _check_new(lowest_new, known_size)
@@ -164,7 +164,7 @@ class LogClient(LogReader):
             return BatchResult(indexes, hashes, state)
         last = max(indexes)
         with _committed_at(f"{min(indexes)} to {last}"):
-            head = open_checkpoint(submitted.checkpoint, self._log_key)
+            head = self._log_trust.open_signed(submitted.checkpoint)
             if head.size <= last:
                 raise LogMisbehaviourError(
                     f"answer to append: entry {last} is said to be published, "
@@ -179,13 +179,14 @@ class LogClient(LogReader):
         return BatchResult(indexes, hashes, state, first, head, trust, included, reason)
 
     async def _known_size(self) -> int:
-        trusted = await asyncio.to_thread(self._heads.read, self._log_key)
+        trusted = await asyncio.to_thread(self._heads.read, self._log_trust)
         return 0 if trusted is None else trusted.size
 
     async def _trust(self, head: SignedCheckpoint) -> tuple[Trust, str]:
         try:
+            self._log_trust.check_quorum(head)
             await self.accept_head(head)
-        except FetchError as error:
+        except (FetchError, QuorumError) as error:
             # The entry stands whatever else can be read now: that is no reason to fail.
             return Trust.REPORTED, str(error)
         return Trust.TRUSTED, ""

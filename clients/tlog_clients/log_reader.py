@@ -16,8 +16,9 @@ from tlog_clients.errors import (
     TrustedHeadChangedError,
 )
 from tlog_clients.head_proof import fetch_consistency_proof
-from tlog_clients.head_state import TrustedHead, advance
+from tlog_clients.head_state import Step, TrustedHead, advance
 from tlog_clients.head_store import MemoryHeads
+from tlog_clients.log_trust import LogTrust
 from tlog_clients.tile_fetch import ABSENT, fetch_bundle, fetch_verified_tiles
 from tlog_proofs import (
     MAX_ENTRY_BYTES,
@@ -26,16 +27,15 @@ from tlog_proofs import (
     EntryBundle,
     TlogProof,
     leaf_hash,
-    open_checkpoint,
     prove_inclusion,
     tile_width,
     tiles_for_inclusion,
-    verify_tlog_proof,
 )
 
 if TYPE_CHECKING:
     from tlog_clients.fetch import Fetcher
-    from tlog_clients.head_store import HeadStore, LogKey
+    from tlog_clients.head_store import HeadStore
+    from tlog_clients.log_trust import LogKey
     from tlog_proofs import SignedCheckpoint, VerifiedTiles
 
 _MAX_RACES = 64  # every race lost is another client's gain: enough for so many at once
@@ -44,13 +44,15 @@ _MAX_RACES = 64  # every race lost is another client's gain: enough for so many 
 class LogReader:
     """Reads one log and verifies every answer."""
 
-    def __init__(self, fetcher: Fetcher, log_key: LogKey, heads: HeadStore | None = None) -> None:
-        """Bind the log's resources, its key, and where the trusted head is kept.
+    def __init__(
+        self, fetcher: Fetcher, log_key: LogKey | LogTrust, heads: HeadStore | None = None
+    ) -> None:
+        """Bind the log's resources, whom to believe about it, and where the trusted head is kept.
 
         Without `heads` the trusted head lasts as long as this object.
         """
         self._fetcher = fetcher
-        self._log_key = log_key
+        self._log_trust = LogTrust.of(log_key)
         self._heads: HeadStore = heads if heads is not None else MemoryHeads()
 
     async def check_head(self) -> TrustedHead:
@@ -59,29 +61,33 @@ class LogReader:
         Raises:
             ForkDetectedError: the log signed two conflicting histories.
             ConsistencyNotProvedError: the log's tiles do not show that its heads are consistent.
-            VerificationError, MalformedError: no checkpoint of this log by this key.
+            VerificationError, MalformedError: no checkpoint of this log by this key, or QuorumError
+                by this policy.
             StateFileError, TrustedHeadChangedError: the trusted head cannot be read or kept.
             FetchError: something could not be had.
         """
         note = await self._fetcher.fetch("checkpoint", max_bytes=MAX_NOTE_BYTES)
-        return await self.accept_head(open_checkpoint(note, self._log_key))
+        return await self.accept_head(self._log_trust.open_head(note))
 
     async def head(self) -> SignedCheckpoint:
         """Return the newest verified head; raises as check_head."""
         return (await self.check_head()).signed
 
     async def accept_head(self, served: SignedCheckpoint) -> TrustedHead:
-        """Check a head, verified under the log's key, against the trusted one, and keep the newer.
+        """Check a head, verified by LogTrust.open_head, against the trusted one; keep the newer.
 
         Raises: as check_head.
         """
         for _ in range(_MAX_RACES):
-            trusted = await asyncio.to_thread(self._heads.read, self._log_key)
+            trusted = await asyncio.to_thread(self._heads.read, self._log_trust)
             proof = await fetch_consistency_proof(self._fetcher, trusted, served)
             decision = advance(trusted, served, proof)
             if not decision.is_new or await asyncio.to_thread(
-                self._heads.replace, self._log_key, trusted, decision.signed
+                self._heads.replace, self._log_trust, trusted, decision.signed
             ):
+                if not self._log_trust.has_quorum(decision.signed):
+                    # Kept by a client that asks for no quorum; the served one is of the same tree.
+                    return TrustedHead(served, Step.BACKWARD)
                 return decision
             # Another client moved the trusted head meanwhile: decide again against that one.
         raise TrustedHeadChangedError
@@ -111,7 +117,7 @@ class LogReader:
         tiles = await self._tiles_over(head, index)
         path = prove_inclusion(index, head.size, tiles.read_subtree)
         proof = TlogProof(index, path, head.note)
-        verify_tlog_proof(proof, tiles.leaf_hash(index), self._log_key)
+        self._log_trust.verify(proof, tiles.leaf_hash(index))
         return proof
 
     async def _head_over(self, index: int) -> SignedCheckpoint:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from tlog_clients.audit_progress import AuditProgress
 from tlog_clients.errors import MalformedAnswerError, StateFileError
+from tlog_clients.log_trust import LogTrust
 from tlog_clients.state_file import StateFile
 from tlog_clients.strict_json import JsonObject, parse_json_object, read_int, read_text
 from tlog_clients.tree_rebuild import TreeRebuild
@@ -25,7 +26,6 @@ from tlog_proofs import (
     MalformedError,
     TlogError,
     decode_base64,
-    open_checkpoint,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from tlog_clients.head_store import LogKey
+    from tlog_clients.log_trust import LogKey
     from tlog_proofs import SignedCheckpoint
 
 MAX_PROGRESS_BYTES = 1024 * 1024
@@ -52,12 +52,12 @@ class ProgressFiles:
         """Name the state file beside which they lie."""
         self._state_path = StateFile(state_path, MAX_PROGRESS_BYTES).path
 
-    def path(self, log_key: LogKey) -> Path:
+    def path(self, log_key: LogKey | LogTrust) -> Path:
         """Return the file of a log key; HEX is of the SHA-256 of its vkey."""
         name = hashlib.sha256(log_key.vkey.encode()).digest()[:_NAME_BYTES].hex()
         return self._state_path.with_name(f"{self._state_path.name}.audit-{name}")
 
-    def read(self, log_key: LogKey) -> AuditProgress | None:
+    def read(self, log_key: LogKey | LogTrust) -> AuditProgress | None:
         """Return what was kept, as ProgressStore says."""
         file = self._file(log_key)
         data = file.read()
@@ -69,7 +69,10 @@ class ProgressFiles:
             raise file.error(f"damaged: {error}") from error
 
     def write(
-        self, log_key: LogKey, progress: AuditProgress, known: Collection[SignedCheckpoint]
+        self,
+        log_key: LogKey | LogTrust,
+        progress: AuditProgress,
+        known: Collection[SignedCheckpoint],
     ) -> None:
         """Keep progress, as ProgressStore says."""
         file = self._file(log_key)
@@ -79,7 +82,7 @@ class ProgressFiles:
             # The checksum finds what a power cut made of it; waiting for the disk is not worth it.
             file.replace(_format(log_key, progress), durable=False)
 
-    def drop(self, log_key: LogKey, known: Collection[SignedCheckpoint]) -> None:
+    def drop(self, log_key: LogKey | LogTrust, known: Collection[SignedCheckpoint]) -> None:
         """Remove the file, as ProgressStore says."""
         file = self._file(log_key)
         if file.path.exists():
@@ -87,20 +90,22 @@ class ProgressFiles:
                 if not self._is_of_another_run(log_key, known):
                     file.path.unlink(missing_ok=True)
 
-    def _is_of_another_run(self, log_key: LogKey, known: Collection[SignedCheckpoint]) -> bool:
+    def _is_of_another_run(
+        self, log_key: LogKey | LogTrust, known: Collection[SignedCheckpoint]
+    ) -> bool:
         try:
             kept = self.read(log_key)
         except StateFileError:
             return False  # damaged: it tells nothing that could be lost
         return kept is not None and kept.head not in known
 
-    def _file(self, log_key: LogKey) -> StateFile:
+    def _file(self, log_key: LogKey | LogTrust) -> StateFile:
         # The state file's own lock: a lock file for each progress file would stay behind.
         lock = self._state_path.with_name(self._state_path.name + ".lock")
         return StateFile(self.path(log_key), MAX_PROGRESS_BYTES, lock)
 
 
-def _format(log_key: LogKey, progress: AuditProgress) -> bytes:
+def _format(log_key: LogKey | LogTrust, progress: AuditProgress) -> bytes:
     value: JsonObject = {
         "version": _VERSION,
         "vkey": log_key.vkey,
@@ -118,7 +123,7 @@ def _checksum(value: JsonObject) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode("ascii")).hexdigest()
 
 
-def _parse(data: bytes, log_key: LogKey) -> AuditProgress:
+def _parse(data: bytes, log_key: LogKey | LogTrust) -> AuditProgress:
     what = "contents"
     value = parse_json_object(data, what)
     if value.keys() != _MEMBERS or read_int(value, "version", what) != _VERSION:
@@ -127,7 +132,7 @@ def _parse(data: bytes, log_key: LogKey) -> AuditProgress:
         raise MalformedAnswerError(f"{what}: the checksum is of other contents")
     if read_text(value, "vkey", what) != log_key.vkey:
         raise MalformedAnswerError(f"{what}: of another log")
-    head = open_checkpoint(read_text(value, "head", what).encode("utf-8"), log_key)
+    head = LogTrust.of(log_key).open_signed(read_text(value, "head", what).encode("utf-8"))
     size, edge = read_int(value, "size", what), _read_edge(value["edge"])
     if not TILE_WIDTH <= size <= head.size:
         raise MalformedAnswerError(f"{what}: expected a size up to that of the head")

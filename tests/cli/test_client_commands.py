@@ -22,9 +22,10 @@ from tests.clients.simulator import OTHER_SEED, LogSimulator, make_entries
 from tlog.cli import main, output
 from tlog.cli.output import Progress
 from tlog_clients import Problem
-from tlog_proofs import KIND_OPAQUE, Genesis, format_genesis, parse_tlog_proof
+from tlog_proofs import KIND_OPAQUE, Ed25519Cosigner, Genesis, format_genesis, parse_tlog_proof
 
 SIZE = 300
+VKEY = LogSimulator([]).key.vkey
 TOKEN = "tlog_abcdefghij_made-up-for-tests"
 
 
@@ -539,6 +540,9 @@ USAGE = {
     "URL of no log": ["append", "-", "--url", "http://127.0.0.1/"],
     "URL of another scheme": ["head", "--url", "ftp://127.0.0.1/logs/a"],
     "vkey that is none": ["head", "--vkey", "nothing"],
+    "policy that is none": ["head", "--policy", __file__],
+    "no policy": ["head", "--policy", "/nonexistent"],
+    "vkey and policy": ["head", "--vkey", VKEY, "--policy", "POLICY"],
     "token that is none": ["head", "--token", "two words"],
     "stdin twice": ["append", "-", "-"],
     "no file": ["append"],
@@ -558,10 +562,45 @@ USAGE = {
 }
 
 
+def test_policy(run: Command, served: ServedLog, tmp_path: Path) -> None:
+    """By --policy or TLOG_POLICY every command asks for the cosignatures that the policy wants."""
+    witness = Ed25519Cosigner("witness.example/w", bytes(32))
+    policy = tmp_path / "policy"
+    policy.write_text(f"log {VKEY}\nwitness w {witness.verifier.vkey}\nquorum w\n")
+    entry = tmp_path / "entry"
+    entry.write_bytes(b"entry")
+    commands = [
+        ["head"],
+        ["get", "7"],
+        ["prove", "7", "-o", str(tmp_path / "proof")],
+        ["audit"],
+    ]
+    for command in commands:
+        result = run(*command, "--policy", str(policy))
+        assert result.exit_code == 1, result.stderr
+        assert "quorum" in result.stderr
+    appended = run("append", str(entry), "--policy", str(policy))
+    assert (appended.exit_code, appended.stdout) == (0, f"{SIZE}\n")
+    assert "the new head is reported, not trusted" in appended.stderr
+    served.log.cosigners = (witness,)
+    run.environment |= {"TLOG_VKEY": None, "TLOG_POLICY": str(policy)}
+    for command in [*commands, ["append", str(entry)]]:
+        result = run(*command)
+        assert (result.exit_code, result.stderr) == (0, ""), command
+    run.environment["TLOG_VKEY"] = VKEY
+    assert run("head").exit_code == 2, "both from the environment: neither is meant more"
+    served.log.cosigners = ()
+    assert run("head", "--vkey", VKEY).exit_code == 0
+    assert run("head", "--policy", str(policy)).exit_code == 1
+
+
 @pytest.mark.parametrize("arguments", USAGE.values(), ids=USAGE.keys())
-def test_usage(run: Command, served: ServedLog, arguments: list[str]) -> None:
+def test_usage(run: Command, served: ServedLog, arguments: list[str], tmp_path: Path) -> None:
     """Wrong usage ends with exit 2 before anything is asked of the server."""
-    result = run(*arguments, keeps=False)
+    policy = tmp_path / "policy"
+    policy.write_text(f"log {VKEY}\nquorum none\n")
+    typed = [str(policy) if argument == "POLICY" else argument for argument in arguments]
+    result = run(*typed, keeps=False)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "two words" not in result.stderr
     assert served.log.requests == []

@@ -14,11 +14,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tlog_clients import HttpStatusError, PostAnswer, Problem, TooLargeError
-from tlog_proofs import Ed25519Signer, Ed25519Verifier, sign_note
+from tlog_proofs import (
+    Ed25519Cosigner,
+    Ed25519Signer,
+    Ed25519Verifier,
+    format_note,
+    parse_note_unverified,
+    sign_note,
+)
 
 ORIGIN = "log.example/simulated"
 SEED = bytes(range(32))
 OTHER_SEED = bytes(range(1, 33))
+COSIGNED_S = 1_700_000_000
 
 
 def leaf(entry: bytes) -> bytes:
@@ -89,6 +97,8 @@ class LogSimulator:
     entries: list[bytes]
     origin: str = ORIGIN
     seed: bytes = SEED
+    further_seeds: tuple[bytes, ...] = ()
+    cosigners: tuple[Ed25519Cosigner, ...] = ()
     size: int | None = None
     answer: Callable[[str, bytes | None], bytes | None] | None = None
     answer_post: Callable[[dict[str, object]], dict[str, object]] | None = None
@@ -129,7 +139,11 @@ class LogSimulator:
         size = self.published if size is None else size
         encoded = base64.b64encode(self.root(size) if root is None else root).decode()
         text = f"{self.origin}\n{size}\n{encoded}\n".encode()
-        return sign_note(text, [Ed25519Signer(self.origin, self.seed)])
+        note = sign_note(
+            text, [Ed25519Signer(self.origin, seed) for seed in (self.seed, *self.further_seeds)]
+        )
+        cosignatures = [key.cosign(text, COSIGNED_S) for key in self.cosigners]
+        return format_note(text, [*parse_note_unverified(note).signatures, *cosignatures])
 
     def tlog_proof(self, index: int, size: int | None = None) -> bytes:
         """A tlog-proof, by default at the published checkpoint."""

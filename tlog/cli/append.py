@@ -19,8 +19,8 @@ from tlog.cli.options import (
     retry_for_option,
     state_option,
     token_option,
+    trust_options,
     url_option,
-    vkey_option,
 )
 from tlog.cli.output import (
     STDIO,
@@ -49,14 +49,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tlog.cli.entry_lines import LineBatch
-    from tlog_clients import HeadFile, HttpFetcher, LogKey
+    from tlog_clients import HeadFile, HttpFetcher, LogTrust
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path())
 @click.option("--lines", is_flag=True, help="One entry a line, without its LF.")
 @url_option(appends=True)
-@vkey_option(required=False)
+@trust_options(required=False)
 @token_option
 @id_option
 @id_prefix_option
@@ -68,7 +68,7 @@ def command(  # noqa: PLR0913 - one for each option
     files: tuple[str, ...],
     lines: bool,
     url: str,
-    log_key: LogKey | None,
+    trust: LogTrust | None,
     token: str | None,
     entry_id: str | None,
     id_prefix: str | None,
@@ -90,7 +90,7 @@ def command(  # noqa: PLR0913 - one for each option
     ids = make_entry_ids(entry_id, id_prefix)
     retries = make_retries(retry_for_s)
     heads = open_heads(state_path)
-    run = _Run(open_fetcher(url, token, retries), log_key, heads, ids, retries, as_json=as_json)
+    run = _Run(open_fetcher(url, token, retries), trust, heads, ids, retries, as_json=as_json)
     asyncio.run(run.append_lines(files) if lines else run.append_files(files))
 
 
@@ -100,7 +100,7 @@ class _Run:
     def __init__(
         self,
         fetcher: HttpFetcher,
-        log_key: LogKey | None,
+        trust: LogTrust | None,
         heads: HeadFile,
         ids: EntryIds,
         retries: Retries,
@@ -108,7 +108,7 @@ class _Run:
         as_json: bool,
     ) -> None:
         self._fetcher = fetcher
-        self._client = None if log_key is None else LogClient(fetcher, log_key, heads, retries)
+        self._client = None if trust is None else LogClient(fetcher, trust, heads, retries)
         self._ids = ids
         self._retries = retries
         self._as_json = as_json

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from tlog.cli.options import (
+    is_typed,
     json_option,
     make_retries,
     open_fetcher,
@@ -19,20 +19,20 @@ from tlog.cli.options import (
     retry_for_option,
     state_option,
     token_option,
+    trust_options,
     url_option,
-    vkey_option,
 )
 from tlog.cli.output import Progress, print_facts, warn
-from tlog_clients import ProgressFiles, audit_log
+from tlog_clients import LogTrust, ProgressFiles, audit_log
 from tlog_proofs import encode_base64
 
 if TYPE_CHECKING:
-    from tlog_clients import AuditReport, Fetcher, HeadFile, LogKey, Retries
+    from tlog_clients import AuditReport, Fetcher, HeadFile, Retries
 
 
 @click.command()
 @url_option(required=False)
-@vkey_option(required=False)
+@trust_options(required=False)
 @token_option
 @click.option("--data", "data_dir", type=click.Path(), help="A data directory of this machine.")
 @click.option("--log", "log_name", help="The log's name, with --data.")
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 def command(  # noqa: PLR0913 - one for each option
     *,
     url: str | None,
-    log_key: LogKey | None,
+    trust: LogTrust | None,
     token: str | None,
     data_dir: str | None,
     log_name: str | None,
@@ -55,8 +55,8 @@ def command(  # noqa: PLR0913 - one for each option
     """Rebuild a log's whole tree and compare every entry, tile and head with it.
 
     Over HTTP with --url and --vkey; or with --data and --log in a data directory of this machine,
-    through its server when that runs, against the key that the directory names unless --vkey is
-    given. A run that was interrupted is gone on with, from a file
+    through its server when that runs, against the key that the directory names unless --vkey or
+    --policy is given. A run that was interrupted is gone on with, from a file
     beside the state file; the report then says which entries were compared in this run, and --fresh
     compares all of them.
     """
@@ -64,23 +64,17 @@ def command(  # noqa: PLR0913 - one for each option
     if data_dir is not None:
         if log_name is None:
             raise click.UsageError("--data needs --log NAME")
-        if _is_typed("url"):
+        if is_typed("url"):
             raise click.UsageError("--url and --data exclude each other")
-        pinned = log_key if _is_typed("log_key") else None
+        pinned = trust if is_typed("log_key") or is_typed("policy") else None
         report = asyncio.run(audit.of_data(Path(data_dir), log_name, pinned))
     else:
         if log_name is not None:
             raise click.UsageError("--log goes with --data DIR")
-        if url is None or log_key is None:
-            raise click.UsageError("expected --url and --vkey, or --data and --log")
-        report = asyncio.run(audit.of_url(url, token, log_key))
+        if url is None or trust is None:
+            raise click.UsageError("expected --url and --vkey or --policy, or --data and --log")
+        report = asyncio.run(audit.of_url(url, token, trust))
     _print_report(report, as_json=as_json)
-
-
-def _is_typed(parameter: str) -> bool:
-    """Whether an option was given in this command, not by the environment, which is for --url."""
-    source = click.get_current_context().get_parameter_source(parameter)
-    return source is ParameterSource.COMMANDLINE
 
 
 class _Audit:
@@ -91,25 +85,24 @@ class _Audit:
         self._retries = retries
         self._fresh = fresh
 
-    async def of_url(self, url: str, token: str | None, log_key: LogKey) -> AuditReport:
+    async def of_url(self, url: str, token: str | None, trust: LogTrust) -> AuditReport:
         """Audit over HTTP."""
         async with open_fetcher(url, token, self._retries) as fetcher:
-            return await self._run(fetcher, log_key)
+            return await self._run(fetcher, trust)
 
-    async def of_data(self, data_dir: Path, log_name: str, pinned: LogKey | None) -> AuditReport:
+    async def of_data(self, data_dir: Path, log_name: str, pinned: LogTrust | None) -> AuditReport:
         """Audit a log of a data directory, by its own key unless one is pinned."""
         # Imported here: auditing over HTTP needs no database.
         from tlog.cli.data_dir import open_fetcher as open_local_fetcher  # noqa: PLC0415
-        from tlog_proofs import parse_vkey  # noqa: PLC0415
 
         async with open_local_fetcher(data_dir, log_name, self._retries) as (fetcher, vkey):
-            return await self._run(fetcher, pinned or parse_vkey(vkey))
+            return await self._run(fetcher, pinned or LogTrust.of(vkey))
 
-    async def _run(self, fetcher: Fetcher, log_key: LogKey) -> AuditReport:
+    async def _run(self, fetcher: Fetcher, trust: LogTrust) -> AuditReport:
         with Progress("auditing") as progress:
             return await audit_log(
                 fetcher,
-                log_key,
+                trust,
                 heads=self._heads,
                 unfinished=ProgressFiles(self._heads.path),
                 fresh=self._fresh,

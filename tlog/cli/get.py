@@ -14,21 +14,21 @@ from tlog.cli.options import (
     retry_for_option,
     state_option,
     token_option,
+    trust_options,
     url_option,
-    vkey_option,
 )
 from tlog.cli.output import STDIO, write_file
 from tlog_clients import LogReader
 from tlog_proofs import MAX_SIZE
 
 if TYPE_CHECKING:
-    from tlog_clients import HeadFile, HttpFetcher, LogKey
+    from tlog_clients import HeadFile, HttpFetcher, LogTrust
 
 
 @click.command()
 @click.argument("index", type=click.IntRange(0, MAX_SIZE))
 @url_option()
-@vkey_option()
+@trust_options()
 @token_option
 @retry_for_option
 @state_option
@@ -39,7 +39,7 @@ def command(
     *,
     index: int,
     url: str,
-    log_key: LogKey,
+    trust: LogTrust,
     token: str | None,
     retry_for_s: float,
     state_path: str | None,
@@ -49,7 +49,7 @@ def command(
     entry = asyncio.run(
         _get(
             open_fetcher(url, token, make_retries(retry_for_s)),
-            log_key,
+            trust,
             open_heads(state_path),
             index,
         )
@@ -57,6 +57,6 @@ def command(
     write_file(output, entry)
 
 
-async def _get(fetcher: HttpFetcher, log_key: LogKey, heads: HeadFile, index: int) -> bytes:
+async def _get(fetcher: HttpFetcher, trust: LogTrust, heads: HeadFile, index: int) -> bytes:
     async with fetcher:
-        return await LogReader(fetcher, log_key, heads).get(index)
+        return await LogReader(fetcher, trust, heads).get(index)

@@ -15,20 +15,20 @@ from tlog.cli.options import (
     retry_for_option,
     state_option,
     token_option,
+    trust_options,
     url_option,
-    vkey_option,
 )
 from tlog.cli.output import print_facts, warn
 from tlog_clients import LogReader, Step
 from tlog_proofs import encode_base64
 
 if TYPE_CHECKING:
-    from tlog_clients import HeadFile, HttpFetcher, LogKey, TrustedHead
+    from tlog_clients import HeadFile, HttpFetcher, LogTrust, TrustedHead
 
 
 @click.command()
 @url_option()
-@vkey_option()
+@trust_options()
 @token_option
 @retry_for_option
 @state_option
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def command(
     *,
     url: str,
-    log_key: LogKey,
+    trust: LogTrust,
     token: str | None,
     retry_for_s: float,
     state_path: str | None,
@@ -45,7 +45,7 @@ def command(
     """Print the log's newest signed head, verified and consistent with all heads seen before."""
     trusted = asyncio.run(
         _check_head(
-            open_fetcher(url, token, make_retries(retry_for_s)), log_key, open_heads(state_path)
+            open_fetcher(url, token, make_retries(retry_for_s)), trust, open_heads(state_path)
         )
     )
     if trusted.step is Step.BACKWARD:
@@ -55,13 +55,13 @@ def command(
         "origin": head.origin,
         "size": head.size,
         "root": encode_base64(head.root),
-        "vkey": log_key.vkey,
+        "vkey": trust.vkey if len(trust.keys) == 1 else ", ".join(trust.vkeys),
     }
     if as_json:
         facts |= {"step": str(trusted.step), "checkpoint": head.note.decode("utf-8")}
     print_facts(facts, as_json=as_json)
 
 
-async def _check_head(fetcher: HttpFetcher, log_key: LogKey, heads: HeadFile) -> TrustedHead:
+async def _check_head(fetcher: HttpFetcher, trust: LogTrust, heads: HeadFile) -> TrustedHead:
     async with fetcher:
-        return await LogReader(fetcher, log_key, heads).check_head()
+        return await LogReader(fetcher, trust, heads).check_head()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from tlog.cli.output import warn
 from tlog_clients import (
     DEFAULT_RETRY_FOR_S,
     HeadFile,
     HttpFetcher,
+    LogTrust,
     Retries,
     RetryPolicy,
     default_state_path,
@@ -20,7 +24,7 @@ from tlog_clients import (
     is_tlog_url,
     parse_log_url,
 )
-from tlog_proofs import MalformedError, parse_vkey
+from tlog_proofs import MalformedError, TlogError, parse_vkey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +55,13 @@ def _read_vkey(ctx: click.Context, param: click.Parameter, value: str | None) ->
     except MalformedError as error:
         sentence = f"expected NAME+ID+KEY as the log prints it ({error})"
         raise click.BadParameter(sentence, ctx, param) from None
+
+
+def _read_policy(ctx: click.Context, param: click.Parameter, value: str | None) -> LogTrust | None:
+    try:
+        return None if value is None else LogTrust.of(Path(value))
+    except (TlogError, OSError) as error:
+        raise click.BadParameter(str(error), ctx, param) from None
 
 
 def _read_seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
@@ -84,6 +95,49 @@ def vkey_option(*, required: bool = True) -> Callable[[_Command], _Command]:
         show_envvar=True,
         help="The log's public key, against which everything is verified.",
     )
+
+
+policy_option = click.option(
+    "--policy",
+    metavar="FILE",
+    callback=_read_policy,
+    envvar="TLOG_POLICY",
+    show_envvar=True,
+    help="Instead of --vkey: the log's keys, and who must have cosigned a head (C2SP tlog-policy).",
+)
+
+
+def trust_options(*, required: bool = True) -> Callable[[_Command], _Command]:
+    """--vkey and --policy, one of them; given to the command as `trust`.
+
+    What is typed is taken before what the environment says.
+    """
+
+    def decorate(command: _Command) -> _Command:
+        @functools.wraps(command)
+        def run(*, log_key: LogKey | None, policy: LogTrust | None, **values: object) -> object:
+            trust = _choose_trust(log_key, policy)
+            if trust is None and required:
+                raise click.UsageError("Missing option '--vkey' (or '--policy').")
+            return command(trust=trust, **values)
+
+        return vkey_option(required=False)(policy_option(run))  # type: ignore[return-value]
+
+    return decorate
+
+
+def is_typed(parameter: str) -> bool:
+    """Whether an option was given in this command, not by the environment."""
+    source = click.get_current_context().get_parameter_source(parameter)
+    return source is ParameterSource.COMMANDLINE
+
+
+def _choose_trust(log_key: LogKey | None, policy: LogTrust | None) -> LogTrust | None:
+    if log_key is None or policy is None:
+        return policy if log_key is None else LogTrust.of(log_key)
+    if is_typed("log_key") == is_typed("policy"):
+        raise click.UsageError("--vkey and --policy exclude each other")
+    return LogTrust.of(log_key) if is_typed("log_key") else policy
 
 
 token_option = click.option(

@@ -15,22 +15,22 @@ from tlog.cli.options import (
     retry_for_option,
     state_option,
     token_option,
+    trust_options,
     url_option,
-    vkey_option,
 )
 from tlog.cli.output import STDIO, print_facts, write_file
 from tlog_clients import LogReader
-from tlog_proofs import MAX_SIZE, encode_base64, format_tlog_proof, open_checkpoint
+from tlog_proofs import MAX_SIZE, encode_base64, format_tlog_proof
 
 if TYPE_CHECKING:
-    from tlog_clients import HeadFile, HttpFetcher, LogKey
+    from tlog_clients import HeadFile, HttpFetcher, LogTrust
     from tlog_proofs import TlogProof
 
 
 @click.command()
 @click.argument("index", type=click.IntRange(0, MAX_SIZE))
 @url_option()
-@vkey_option()
+@trust_options()
 @token_option
 @retry_for_option
 @state_option
@@ -42,7 +42,7 @@ def command(  # noqa: PLR0913 - one for each option
     *,
     index: int,
     url: str,
-    log_key: LogKey,
+    trust: LogTrust,
     token: str | None,
     retry_for_s: float,
     state_path: str | None,
@@ -58,7 +58,7 @@ def command(  # noqa: PLR0913 - one for each option
     proof = asyncio.run(
         _prove(
             open_fetcher(url, token, make_retries(retry_for_s)),
-            log_key,
+            trust,
             open_heads(state_path),
             index,
         )
@@ -66,7 +66,7 @@ def command(  # noqa: PLR0913 - one for each option
     write_file(output, format_tlog_proof(proof))
     if output == STDIO:
         return
-    head = open_checkpoint(proof.checkpoint, log_key)
+    head = trust.open_head(proof.checkpoint)
     facts = {
         "origin": head.origin,
         "index": index,
@@ -77,6 +77,6 @@ def command(  # noqa: PLR0913 - one for each option
     print_facts(facts, as_json=as_json)
 
 
-async def _prove(fetcher: HttpFetcher, log_key: LogKey, heads: HeadFile, index: int) -> TlogProof:
+async def _prove(fetcher: HttpFetcher, trust: LogTrust, heads: HeadFile, index: int) -> TlogProof:
     async with fetcher:
-        return await LogReader(fetcher, log_key, heads).prove(index)
+        return await LogReader(fetcher, trust, heads).prove(index)
