@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 import math
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from tlog.cli.output import warn
+from tlog.cli.output import read_file, warn
 from tlog_clients import (
     DEFAULT_RETRY_FOR_S,
     HeadFile,
@@ -24,12 +23,13 @@ from tlog_clients import (
     is_tlog_url,
     parse_log_url,
 )
-from tlog_proofs import MalformedError, TlogError, parse_vkey
+from tlog_proofs import MAX_POLICY_BYTES, MalformedError, TlogError, parse_policy, parse_vkey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tlog_clients import FetchError, LogKey
+    from tlog_proofs import Policy
 
 _MAX_RETRY_FOR_S = 3600
 _Command = TypeVar("_Command", bound="Callable[..., object]")
@@ -57,10 +57,10 @@ def _read_vkey(ctx: click.Context, param: click.Parameter, value: str | None) ->
         raise click.BadParameter(sentence, ctx, param) from None
 
 
-def _read_policy(ctx: click.Context, param: click.Parameter, value: str | None) -> LogTrust | None:
+def _read_policy(ctx: click.Context, param: click.Parameter, value: str | None) -> Policy | None:
     try:
-        return None if value is None else LogTrust.of(Path(value))
-    except (TlogError, OSError) as error:
+        return None if value is None else parse_policy(read_file(value, MAX_POLICY_BYTES))
+    except (MalformedError, OSError) as error:
         raise click.BadParameter(str(error), ctx, param) from None
 
 
@@ -108,22 +108,30 @@ policy_option = click.option(
 
 
 def trust_options(*, required: bool = True) -> Callable[[_Command], _Command]:
-    """--vkey and --policy, one of them; given to the command as `trust`.
+    """--vkey and --policy, one of them; given to the command as `trust`, a LogTrust.
 
     What is typed is taken before what the environment says.
     """
 
     def decorate(command: _Command) -> _Command:
         @functools.wraps(command)
-        def run(*, log_key: LogKey | None, policy: LogTrust | None, **values: object) -> object:
-            trust = _choose_trust(log_key, policy)
-            if trust is None and required:
-                raise click.UsageError("Missing option '--vkey' (or '--policy').")
-            return command(trust=trust, **values)
+        def run(*, log_key: LogKey | None, policy: Policy | None, **values: object) -> object:
+            chosen = _choose_trust(log_key, policy, required=required)
+            return command(trust=None if chosen is None else _of_one_log(chosen), **values)
 
         return vkey_option(required=False)(policy_option(run))  # type: ignore[return-value]
 
     return decorate
+
+
+def any_trust_options(command: _Command) -> _Command:
+    """As trust_options, but given as LogKey or Policy, which may be of several logs."""
+
+    @functools.wraps(command)
+    def run(*, log_key: LogKey | None, policy: Policy | None, **values: object) -> object:
+        return command(trust=_choose_trust(log_key, policy, required=True), **values)
+
+    return vkey_option(required=False)(policy_option(run))  # type: ignore[return-value]
 
 
 def is_typed(parameter: str) -> bool:
@@ -132,12 +140,23 @@ def is_typed(parameter: str) -> bool:
     return source is ParameterSource.COMMANDLINE
 
 
-def _choose_trust(log_key: LogKey | None, policy: LogTrust | None) -> LogTrust | None:
+def _choose_trust(
+    log_key: LogKey | None, policy: Policy | None, *, required: bool
+) -> LogKey | Policy | None:
+    if log_key is None and policy is None and required:
+        raise click.UsageError("Missing option '--vkey' (or '--policy').")
     if log_key is None or policy is None:
-        return policy if log_key is None else LogTrust.of(log_key)
+        return policy if log_key is None else log_key
     if is_typed("log_key") == is_typed("policy"):
         raise click.UsageError("--vkey and --policy exclude each other")
-    return LogTrust.of(log_key) if is_typed("log_key") else policy
+    return log_key if is_typed("log_key") else policy
+
+
+def _of_one_log(source: LogKey | Policy) -> LogTrust:
+    try:
+        return LogTrust.of(source)
+    except TlogError as error:
+        raise click.BadParameter(str(error), param_hint="'--policy'") from None
 
 
 token_option = click.option(
