@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +31,7 @@ from tlog.facts import LogFacts
 from tlog.heads import HeadStore
 from tlog.idempotency import Idempotency, Placed
 from tlog.ids import EntryId, IdKeys, WeekKey
-from tlog.measures import LogMeasures
+from tlog.measures import DatabaseFacts, LogMeasures
 from tlog.publisher import HeadWriter, Publisher
 from tlog.reader import LogReader
 from tlog.sequencer import Sequencer
@@ -159,6 +159,14 @@ class Log:
     async def read_facts(self) -> LogFacts:
         """The log as it stands."""
         return self.facts
+
+    async def read_database_facts(self) -> Mapping[str, DatabaseFacts]:
+        """What its databases use, by place; StoreError when one cannot be asked."""
+        store = self._opened.store
+        if store is None:
+            return {}
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._shared.readers, store.database_facts)
 
     async def read_published(self) -> Published:
         """The checkpoint that is served; UnreadableError when none can be read."""

@@ -160,6 +160,17 @@ class LogMeasures:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class DatabaseFacts:
+    """What a database of a store uses, and the work of its compactions since it was opened."""
+
+    files: tuple[int, ...]  # tables at each level
+    memory_bytes: int  # of what is not in a table yet, and of cached blocks
+    compaction_s: int
+    compaction_read_bytes: int
+    compaction_written_bytes: int
+
+
 @dataclass(slots=True)
 class ServerMeasures:
     """What a host counts: its own requests, those of its workers, and their lives."""

@@ -18,7 +18,14 @@ from prometheus_client.metrics_core import (
 )
 
 from tlog.facts import LogFacts
-from tlog.measures import Distribution, HttpHeld, LogMeasures, ServerMeasures, read_process_facts
+from tlog.measures import (
+    DatabaseFacts,
+    Distribution,
+    HttpHeld,
+    LogMeasures,
+    ServerMeasures,
+    read_process_facts,
+)
 
 STATES = ("ready", "starting", "read-only", "stopping", "stopped")
 
@@ -104,6 +111,21 @@ METRICS: Mapping[str, Described] = {
     "tlog_committed_size": Described("gauge", ("log",), "Tree size that is durable."),
     "tlog_published_size": Described("gauge", ("log",), "Tree size of the published checkpoint."),
     "tlog_log_state": Described("gauge", ("log", "state"), "1 for the state that the log is in."),
+    "tlog_database_files": Described(
+        "gauge", ("log", "database", "level"), "Tables of LevelDB, by level."
+    ),
+    "tlog_database_memory_bytes": Described(
+        "gauge", ("log", "database"), "Memory of LevelDB: write buffers and cached blocks."
+    ),
+    "tlog_database_compaction_seconds": Described(
+        "counter", ("log", "database"), "Time in compactions of LevelDB."
+    ),
+    "tlog_database_compaction_read_bytes": Described(
+        "counter", ("log", "database"), "Read by compactions of LevelDB."
+    ),
+    "tlog_database_compaction_written_bytes": Described(
+        "counter", ("log", "database"), "Written by compactions of LevelDB."
+    ),
     "tlog_disk_free_bytes": Described("gauge", (), "Free space for data, above what was taken."),
     "tlog_worker_restarts": Described("counter", (), "Worker processes begun again."),
     "process_resident_memory_bytes": Described("gauge", ("process",), "Resident memory."),
@@ -111,14 +133,23 @@ METRICS: Mapping[str, Described] = {
     "process_open_fds": Described("gauge", ("process",), "Open file descriptors."),
 }
 
+# By name of the log and place of the database.
+Databases = Mapping[str, Mapping[str, DatabaseFacts]]
 _KINDS = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily}
 
 
 class Scrape:
     """The numbers of a host at one moment; `collect` is what prometheus_client asks of it."""
 
-    def __init__(self, host: MeasuredHost, shown: Collection[str]) -> None:
-        """Take the numbers, on the loop that owns them; shown: the logs whose own are shown."""
+    def __init__(
+        self, host: MeasuredHost, shown: Collection[str], databases: Databases | None = None
+    ) -> None:
+        """Take the numbers, on the loop that owns them.
+
+        Args:
+            shown: the logs whose own numbers are shown.
+            databases: what was read of theirs.
+        """
         self._families: dict[str, Metric] = {}
         self._http(host.measures)
         self._server(host)
@@ -127,6 +158,9 @@ class Scrape:
                 self._value("tlog_appends", count, name, result)
         for name in shown:
             self._log(name, host.logs[name])
+        for name, places in (databases or {}).items():
+            for place, facts in places.items():
+                self._database(facts, name, place)
 
     def collect(self) -> Iterable[Metric]:
         """The metrics in the order of their description."""
@@ -199,3 +233,12 @@ class Scrape:
         self._value("tlog_published_size", facts.size, name)
         for state in STATES:
             self._value("tlog_log_state", int(facts.state == state), name, state)
+
+    def _database(self, facts: DatabaseFacts, log: str, place: str) -> None:
+        for level, count in enumerate(facts.files):
+            self._value("tlog_database_files", count, log, place, str(level))
+        self._value("tlog_database_memory_bytes", facts.memory_bytes, log, place)
+        compaction = "tlog_database_compaction"
+        self._value(f"{compaction}_seconds", facts.compaction_s, log, place)
+        self._value(f"{compaction}_read_bytes", facts.compaction_read_bytes, log, place)
+        self._value(f"{compaction}_written_bytes", facts.compaction_written_bytes, log, place)

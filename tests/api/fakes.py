@@ -21,7 +21,7 @@ from tlog.facts import LogFacts
 from tlog.host import Host
 from tlog.idempotency import Placed
 from tlog.ids import EntryId
-from tlog.measures import HttpMeasures, LogMeasures, ServerMeasures
+from tlog.measures import DatabaseFacts, HttpMeasures, LogMeasures, ServerMeasures
 from tlog.tokens import DEFAULT_LIFETIME_S, Scope, TokenRow, TokenTable, hash_token, make_token
 from tlog_proofs import (
     Checkpoint,
@@ -106,6 +106,7 @@ class FakeLog:
         self.budget = QueueBudget(64 * 1024 * 1024)
         self.reserved_at_append = -1
         self.read_error: Exception | None = None
+        self.databases_error: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
         self.entered = asyncio.Event()
@@ -116,6 +117,11 @@ class FakeLog:
         self.reason: str | None = None
         self.clock_confirmed = False
         self.publish()
+
+    async def read_database_facts(self) -> dict[str, DatabaseFacts]:
+        if self.databases_error is not None:
+            raise self.databases_error
+        return {"log": DatabaseFacts((1, 2, 0, 0, 0, 0, 0), 4096, 5, 6 << 20, 7 << 20)}
 
     @property
     def committed_size(self) -> int:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
+from typing import NoReturn
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.api.conftest import Api
+from tlog.api import metrics as api_metrics
+from tlog.errors import StoreError
 from tlog.measures import STEPS, Distribution, HttpMeasures
 from tlog.metrics import METRICS, Scrape
 from tlog.tokens import Scope
@@ -88,6 +93,38 @@ async def test_requests_are_counted_by_route_and_outcome(api: Api) -> None:
     text = str(samples)
     assert "secret" not in text
     assert headers["Authorization"].split("_")[1] not in text
+
+
+async def test_databases_are_shown_by_log_and_place(api: Api) -> None:
+    """Tables by level, memory and compactions; of a log that does not tell, everything else."""
+    api.host.logs["events"].databases_error = StoreError("index/ is closed")
+    samples = await scrape(api)
+    place = (("database", "log"), ("log", "private"))
+    assert samples["tlog_database_files", (*place[:1], ("level", "1"), *place[1:])] == 2
+    assert samples["tlog_database_memory_bytes", place] == 4096
+    assert samples["tlog_database_compaction_seconds_total", place] == 5
+    assert samples["tlog_database_compaction_read_bytes_total", place] == 6 << 20
+    assert samples["tlog_database_compaction_written_bytes_total", place] == 7 << 20
+    told = {dict(labels)["log"] for name, labels in samples if name.startswith("tlog_database")}
+    assert told == {"public", "private"}
+    assert samples["tlog_committed_size", (("log", "events"),)] == 1
+
+
+async def test_databases_that_do_not_answer_hold_nothing_up(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scrape waits for them for a bounded time, and shows the rest."""
+    monkeypatch.setattr(api_metrics, "DATABASES_TIMEOUT_S", 0.05)
+
+    async def hang() -> NoReturn:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(api.host.logs["private"], "read_database_facts", hang)
+    async with asyncio.timeout(20):
+        samples = await scrape(api)
+    assert samples["tlog_committed_size", (("log", "private"),)] == 1
+    assert ("tlog_database_memory_bytes", (("database", "log"), ("log", "private"))) not in samples
 
 
 async def test_openmetrics_is_given_to_who_asks_for_it(api: Api) -> None:

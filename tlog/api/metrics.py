@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from aiohttp import hdrs, web
 
 from tlog.api.parameters import query
 from tlog.api.requests import Request, operated_by
 from tlog.api.responses import NO_STORE, bytes_response
+from tlog.errors import StoreError
+from tlog.log import Log
+from tlog.measures import DatabaseFacts
 from tlog.metrics import Scrape
+
+DATABASES_TIMEOUT_S = 2.0  # a disk that hangs keeps the readers busy: the rest is shown then
 
 
 async def metrics(request: Request) -> web.Response:
     """All measures of the server, its workers' included, and of the logs that the caller rules."""
     query(request)
     host, caller = operated_by(request), request.caller
-    scrape = Scrape(host, [name for name, log in host.logs.items() if caller.is_known_to(log)])
+    logs = [log for log in host.logs.values() if caller.is_known_to(log)]
+    databases = await _read_databases(logs)
+    scrape = Scrape(host, [log.row.name for log in logs], databases)
     body, media_type = await asyncio.to_thread(scrape.format, request.headers.get(hdrs.ACCEPT, ""))
     return bytes_response(body, cache=NO_STORE, media_type=media_type)
+
+
+async def _read_databases(logs: Sequence[Log]) -> Mapping[str, Mapping[str, DatabaseFacts]]:
+    """What the logs' databases use, in the readers' threads; without those that do not answer."""
+    read: dict[str, Mapping[str, DatabaseFacts]] = {}
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DATABASES_TIMEOUT_S):
+            for log in logs:
+                with suppress(StoreError):
+                    read[log.row.name] = await log.read_database_facts()
+    return read

@@ -24,11 +24,12 @@ Promises of every store (tests/store/conformance.py holds each of them):
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from tlog.errors import StoreError
+from tlog.measures import DatabaseFacts
 from tlog.store.commit_record import CommitRecord, IdRow
 from tlog_proofs import HASH_SIZE, TILE_HEIGHT, TILE_WIDTH
 
@@ -149,6 +150,9 @@ class Store(Protocol):
 
     def drop_month(self, month: str) -> None:
         """Remove all bodies of a month at once."""
+
+    def database_facts(self) -> Mapping[str, DatabaseFacts]:
+        """What its databases use: `log`, `bodies` (those that are open) and `index`, or nothing."""
 
     def close(self) -> None:
         """Release the files; further calls raise StoreError. A second call does nothing."""

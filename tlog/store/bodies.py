@@ -16,9 +16,11 @@ from threading import Condition
 import plyvel
 
 from tlog.errors import StoreError
+from tlog.measures import DatabaseFacts
 from tlog.store.base import Batch
 from tlog.store.files import open_database, sync_directory, wrapping
 from tlog.store.keys import month_of, pack_index
+from tlog.store.leveldb_facts import read_facts
 
 WRITE_BUFFER_BYTES = 2 * 1024 * 1024
 CACHE_BYTES = 1024 * 1024
@@ -124,6 +126,11 @@ class MonthlyBodies:
                 sync_directory(self._directory)
         # What cannot be deleted now is a leaving of the next opening.
         shutil.rmtree(doomed, ignore_errors=True)
+
+    def facts(self) -> DatabaseFacts:
+        """What the months use that are open."""
+        with self._changed:
+            return read_facts(self._open.values())
 
     def close(self) -> None:
         """Close every month; nobody may use one any more."""

@@ -19,6 +19,7 @@ from threading import Lock
 import plyvel
 
 from tlog.errors import StoreError
+from tlog.measures import DatabaseFacts
 from tlog.store.commit_record import MAC_BYTES, IdRow
 from tlog.store.files import open_database, wrapping
 from tlog.store.keys import (
@@ -30,6 +31,7 @@ from tlog.store.keys import (
     pack_index,
     unpack_index,
 )
+from tlog.store.leveldb_facts import read_facts
 from tlog.store.seen_ids import SeenIds
 from tlog.store.seen_keys import SeenKeys
 
@@ -182,6 +184,11 @@ class LeafIndex:
         """At opening: a log whose index can neither be read nor made anew can still be read."""
         with suppress(StoreError):
             self.drop()
+
+    def facts(self) -> DatabaseFacts:
+        """What the database uses."""
+        with self._lock:
+            return read_facts([self._opened()])
 
     def close(self) -> None:
         """Close the database."""

@@ -7,13 +7,14 @@ raised; `create_if_missing` with a lost CURRENT deletes the tables.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import plyvel
 
 from tlog.errors import FatalLogError, StoreError
+from tlog.measures import DatabaseFacts
 from tlog.store.base import TILE_BYTES, Batch
 from tlog.store.bodies import MonthlyBodies
 from tlog.store.commit_record import (
@@ -25,6 +26,7 @@ from tlog.store.commit_record import (
 from tlog.store.files import blaming_log, open_database, sync_directory, wrapping
 from tlog.store.keys import COMMIT_RECORD, LEAF, log_key, split_log_key, tile_key
 from tlog.store.leaf_index import IndexRows, LeafIndex
+from tlog.store.leveldb_facts import read_facts
 from tlog_proofs import leaf_hash as hash_of_leaf
 
 LOG_WRITE_BUFFER_BYTES = 4 * 1024 * 1024
@@ -232,6 +234,15 @@ class LevelDBStore:
         self._check_writable()
         with self._failing():
             self._bodies.drop(month)
+
+    def database_facts(self) -> Mapping[str, DatabaseFacts]:
+        """See Store."""
+        with self._reading():
+            return {
+                "log": read_facts([self._log]),
+                "bodies": self._bodies.facts(),
+                "index": self._index.facts(),
+            }
 
     def close(self) -> None:
         """See Store."""

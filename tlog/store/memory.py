@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tlog.errors import StoreError
+from tlog.measures import DatabaseFacts
 from tlog.store.base import Batch, Row
 from tlog.store.commit_record import (
     CommitRecord,
@@ -192,6 +193,11 @@ class MemoryStore:
         """See Store."""
         self._check_writable()
         self._disk.bodies.pop(month, None)
+
+    def database_facts(self) -> Mapping[str, DatabaseFacts]:
+        """See Store."""
+        self._check_open()
+        return {}
 
     def close(self) -> None:
         """See Store."""
