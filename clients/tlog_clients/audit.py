@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tlog_clients.fetch import Fetcher
     from tlog_clients.head_store import HeadStore
     from tlog_clients.log_trust import LogKey
+    from tlog_clients.tile_cache import TileCache
     from tlog_proofs import SignedCheckpoint
 
 
@@ -60,11 +61,12 @@ class AuditReport:
     warnings: tuple[str, ...]
 
 
-async def audit_log(
+async def audit_log(  # noqa: PLR0913 - keyword-only, all with a default
     fetcher: Fetcher,
     log_key: LogKey | LogTrust,
     *,
     heads: HeadStore | None = None,
+    cache: TileCache | None = None,
     unfinished: ProgressStore | None = None,
     fresh: bool = False,
     progress: Progress | None = None,
@@ -80,6 +82,8 @@ async def audit_log(
         fetcher: the log.
         log_key: the key that signs its checkpoints, or whom else to believe about it.
         heads: where the trusted head is kept; without it, none is trusted before.
+        cache: of tiles for the proofs that heads are consistent; what is compared with the entries
+            is what the log serves, never what a cache holds.
         unfinished: where it is kept how far a run has come, and read where to go on; without it,
             every run compares everything.
         fresh: compare everything in this run.
@@ -104,7 +108,7 @@ async def audit_log(
     seen = _Heads.of(trust.open_head(note), trusted, head_before)
     newest = seen.newest
     trust.check_quorum(newest)
-    tree = None if before is None or fresh else await _restore(fetcher, before, seen)
+    tree = None if before is None or fresh else await _restore(fetcher, before, seen, cache)
     if before is not None and tree is not None:
         run = AuditRun(fetcher, trust, newest, ())
         run.resume(before, tree)
@@ -123,7 +127,7 @@ async def audit_log(
     if resumed_at is None:
         seen.check_roots(run.roots)
     # Another client may have moved the trusted head meanwhile: it must lie on this tree too.
-    await LogReader(fetcher, trust, store).accept_head(newest)
+    await LogReader(fetcher, trust, store, cache).accept_head(newest)
     await keeper.drop()
     return AuditReport(
         origin=newest.origin,
@@ -181,7 +185,9 @@ class _Heads:
                 )
 
 
-async def _restore(fetcher: Fetcher, before: AuditProgress, heads: _Heads) -> TreeRebuild | None:
+async def _restore(
+    fetcher: Fetcher, before: AuditProgress, heads: _Heads, cache: TileCache | None
+) -> TreeRebuild | None:
     """Rebuild what was compared before, if it is the beginning of the tree of the newest head.
 
     Raises:
@@ -190,7 +196,7 @@ async def _restore(fetcher: Fetcher, before: AuditProgress, heads: _Heads) -> Tr
     tree = TreeRebuild.restore(before.size, before.edge)
     try:
         for pair in heads.pairs:
-            advance(*pair, await fetch_consistency_proof(fetcher, *pair))
+            advance(*pair, await fetch_consistency_proof(fetcher, *pair, cache))
     except ForkDetectedError:
         raise
     except ConsistencyNotProvedError:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Callable
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING
 
 from tlog_clients.errors import AuditMismatchError, HttpStatusError, LogMisbehaviourError
-from tlog_clients.tile_fetch import GONE, MAX_CONCURRENT_FETCHES, fetch_bundle, fetch_tile
+from tlog_clients.fetch_ahead import fetch_ahead
+from tlog_clients.tile_fetch import GONE, fetch_bundle, fetch_tile
 from tlog_clients.tree_rebuild import TreeRebuild
 from tlog_proofs import (
     HASH_SIZE,
@@ -25,7 +24,7 @@ from tlog_proofs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator
+    from collections.abc import Awaitable, Iterable, Iterator
 
     from tlog_clients.audit_progress import AuditProgress
     from tlog_clients.fetch import Fetcher
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 """Called with the number of entries compared so far and the size of the tree."""
 
-_AHEAD_BYTES = 24 * 1024 * 1024  # of entries that are fetched ahead of those being compared
 _Stretch = tuple[tuple[bytes, ...], bytes]  # the entries of one bundle, and its tile of level 0
 
 
@@ -81,7 +79,11 @@ class AuditRun:
         Raises: as audit_log.
         """
         self._note_roots(())
-        async with aclosing(self._stretches()) as stretches:
+        count = -(-self._newest.size // TILE_WIDTH)
+        remaining = range(self._tree.size // TILE_WIDTH, count)
+        async with aclosing(
+            fetch_ahead(remaining, self._fetch_stretch, lambda part: sum(map(len, part[0])))
+        ) as stretches:
             async for entries, tile in stretches:
                 await self._compare_stretch(entries, tile)
                 await after_bundle()
@@ -91,27 +93,6 @@ class AuditRun:
         if self._tree.root() != self._newest.root:
             detail = f"the signed root of size {self._newest.size} is not that of the entries"
             raise AuditMismatchError("checkpoint", 0, detail)
-
-    async def _stretches(self) -> AsyncGenerator[_Stretch, None]:
-        """Fetch bundles with their tiles in order, as many ahead as the last one's size allows."""
-        count = -(-self._newest.size // TILE_WIDTH)
-        pending: deque[asyncio.Task[_Stretch]] = deque()
-        next_index = self._tree.size // TILE_WIDTH
-        ahead = 1
-        try:
-            while pending or next_index < count:
-                while next_index < count and len(pending) < ahead:
-                    pending.append(asyncio.create_task(self._fetch_stretch(next_index)))
-                    next_index += 1
-                stretch = await pending[0]
-                bundle_bytes = sum(map(len, stretch[0])) + 1
-                ahead = max(1, min(_AHEAD_BYTES // bundle_bytes, MAX_CONCURRENT_FETCHES))
-                yield stretch
-                pending.popleft()
-        finally:
-            for task in pending:
-                task.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
 
     async def _fetch_stretch(self, index: int) -> _Stretch:
         width = tile_width(0, index, self._newest.size)

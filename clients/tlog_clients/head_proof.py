@@ -17,11 +17,15 @@ from tlog_proofs import (
 
 if TYPE_CHECKING:
     from tlog_clients.fetch import Fetcher
+    from tlog_clients.tile_cache import TileCache
     from tlog_proofs import SignedCheckpoint
 
 
 async def fetch_consistency_proof(
-    fetcher: Fetcher, trusted: SignedCheckpoint | None, served: SignedCheckpoint
+    fetcher: Fetcher,
+    trusted: SignedCheckpoint | None,
+    served: SignedCheckpoint,
+    cache: TileCache | None = None,
 ) -> tuple[bytes, ...]:
     """Make the proof that head_state.advance(trusted, served) wants.
 
@@ -34,7 +38,7 @@ async def fetch_consistency_proof(
         return ()
     larger = max(trusted, served, key=lambda head: head.size)
     try:
-        tiles = await fetch_verified_tiles(fetcher, larger, tiles_for_consistency(*sizes))
+        tiles = await fetch_verified_tiles(fetcher, larger, tiles_for_consistency(*sizes), cache)
     except (RootMismatchError, MalformedTileError) as error:
         raise ConsistencyNotProvedError(
             trusted.note, served.note, f"the tiles served are not of the signed tree ({error})"

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tlog_clients.head_store import HeadStore
     from tlog_clients.log_trust import LogKey, LogTrust
+    from tlog_clients.tile_cache import TileCache
     from tlog_proofs import SignedCheckpoint, Tile
 
 
@@ -94,9 +95,10 @@ class LogClient(LogReader):
         log_key: LogKey | LogTrust,
         heads: HeadStore | None = None,
         retries: Retries | None = None,
+        cache: TileCache | None = None,
     ) -> None:
         """Bind the log, its key, where the trusted head is kept, and how appends are sent again."""
-        super().__init__(access, log_key, heads)
+        super().__init__(access, log_key, heads, cache)
         self._access = access
         self._retries = retries or Retries()
 
@@ -198,7 +200,7 @@ class LogClient(LogReader):
         for start, end in _runs(indexes):
             wanted.update(tiles_for_leaves(start, end, head.size))
         try:
-            tiles = await fetch_verified_tiles(self._fetcher, head, sorted(wanted))
+            tiles = await fetch_verified_tiles(self._fetcher, head, sorted(wanted), self._cache)
         except FetchError:
             return False
         for index, expected in zip(indexes, leaf_hashes, strict=True):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tlog_clients.fetch import Fetcher
     from tlog_clients.head_store import HeadStore
     from tlog_clients.log_trust import LogKey
+    from tlog_clients.tile_cache import TileCache
     from tlog_proofs import SignedCheckpoint, VerifiedTiles
 
 _MAX_RACES = 64  # every race lost is another client's gain: enough for so many at once
@@ -45,12 +46,17 @@ class LogReader:
     """Reads one log and verifies every answer."""
 
     def __init__(
-        self, fetcher: Fetcher, log_key: LogKey | LogTrust, heads: HeadStore | None = None
+        self,
+        fetcher: Fetcher,
+        log_key: LogKey | LogTrust,
+        heads: HeadStore | None = None,
+        cache: TileCache | None = None,
     ) -> None:
         """Bind the log's resources, whom to believe about it, and where the trusted head is kept.
 
-        Without `heads` the trusted head lasts as long as this object.
+        Without `heads` the trusted head lasts as long as this object, without `cache` no tile does.
         """
+        self._cache = cache
         self._fetcher = fetcher
         self._log_trust = LogTrust.of(log_key)
         self._heads: HeadStore = heads if heads is not None else MemoryHeads()
@@ -80,7 +86,7 @@ class LogReader:
         """
         for _ in range(_MAX_RACES):
             trusted = await asyncio.to_thread(self._heads.read, self._log_trust)
-            proof = await fetch_consistency_proof(self._fetcher, trusted, served)
+            proof = await fetch_consistency_proof(self._fetcher, trusted, served, self._cache)
             decision = advance(trusted, served, proof)
             if not decision.is_new or await asyncio.to_thread(
                 self._heads.replace, self._log_trust, trusted, decision.signed
@@ -128,7 +134,7 @@ class LogReader:
 
     async def _tiles_over(self, head: SignedCheckpoint, index: int) -> VerifiedTiles:
         wanted = tiles_for_inclusion(index, head.size)
-        return await fetch_verified_tiles(self._fetcher, head, wanted)
+        return await fetch_verified_tiles(self._fetcher, head, wanted, self._cache)
 
     async def _fetch_entry(self, index: int, size: int) -> tuple[bytes, str]:
         path = f"entries/{index}"

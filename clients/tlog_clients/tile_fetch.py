@@ -11,6 +11,7 @@ from tlog_proofs import (
     MAX_ENTRY_BYTES,
     TILE_WIDTH,
     EntryBundle,
+    RootMismatchError,
     Tile,
     VerifiedTiles,
     check_tile,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tlog_clients.fetch import Fetcher
+    from tlog_clients.tile_cache import TileCache
     from tlog_proofs import SignedCheckpoint
 
 MAX_CONCURRENT_FETCHES = 8
@@ -70,7 +72,10 @@ async def fetch_bundle(fetcher: Fetcher, bundle: EntryBundle) -> tuple[bytes, ..
 
 
 async def fetch_verified_tiles(
-    fetcher: Fetcher, head: SignedCheckpoint, tiles: Sequence[Tile]
+    fetcher: Fetcher,
+    head: SignedCheckpoint,
+    tiles: Sequence[Tile],
+    cache: TileCache | None = None,
 ) -> VerifiedTiles:
     """Fetch tiles of the tree of a verified head and tie every hash of them to its root.
 
@@ -78,12 +83,38 @@ async def fetch_verified_tiles(
         fetcher: the log.
         head: whose signature has been verified.
         tiles: as tiles_for_inclusion, tiles_for_consistency or tiles_for_leaves name them.
+        cache: where full tiles are looked for first, and kept once they are verified.
 
     Raises:
         RootMismatchError: a hash of a tile is not that of the signed tree.
         MalformedTileError: a tile has another length.
         FetchError: a tile could not be had.
     """
+    if cache is None:
+        return VerifiedTiles(head.size, head.root, await _fetch_tiles(fetcher, tiles))
+    cached = await _read_cached(cache, head.origin, tiles)
+    fetched = await _fetch_tiles(fetcher, [tile for tile in tiles if tile not in cached])
+    try:
+        verified = VerifiedTiles(head.size, head.root, {**cached, **fetched})
+    except RootMismatchError:
+        if not cached:
+            raise
+        # Perhaps the cache is damaged: only what the log serves can be held against it.
+        fetched |= await _fetch_tiles(fetcher, list(cached))
+        verified = VerifiedTiles(head.size, head.root, fetched)
+    await cache.write(head.origin, fetched)
+    return verified
+
+
+async def _read_cached(cache: TileCache, origin: str, tiles: Sequence[Tile]) -> dict[Tile, bytes]:
+    return {
+        part: data
+        for part, data in (await cache.read(origin, tiles)).items()
+        if isinstance(part, Tile) and len(data) == HASH_SIZE * part.width
+    }
+
+
+async def _fetch_tiles(fetcher: Fetcher, tiles: Sequence[Tile]) -> dict[Tile, bytes]:
     limit = asyncio.Semaphore(MAX_CONCURRENT_FETCHES)
 
     async def fetch_one(tile: Tile) -> bytes:
@@ -95,7 +126,7 @@ async def fetch_verified_tiles(
         data = await asyncio.gather(*tasks)
     finally:
         await cancel_all(tasks)
-    return VerifiedTiles(head.size, head.root, dict(zip(tiles, data, strict=True)))
+    return dict(zip(tiles, data, strict=True))
 
 
 async def cancel_all(tasks: Sequence[asyncio.Future[bytes]]) -> None:
