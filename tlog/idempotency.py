@@ -192,7 +192,7 @@ class Idempotency:
             _logger.warning("an id key could not be destroyed", reason=str(error))
         loop = asyncio.get_running_loop()
         known: dict[EntryId, int] = {}
-        build = self._sequencer.index_build
+        build = self._sequencer.index_builds
         for key in self._id_keys.window(week):
             asked = [entry_id for entry_id in mine if entry_id not in known]
             try:
@@ -207,7 +207,7 @@ class Idempotency:
                     if not hmac.compare_digest(row.bytes_mac, sent):
                         raise _conflict(entry_id)
                     known[entry_id] = row.index
-        if not self._sequencer.indexed or self._sequencer.index_build != build:
+        if not self._sequencer.indexed or self._sequencer.index_builds != build:
             # What was not found may have been missing from a half-built index only.
             message = "the log's index is being built again"
             raise StartingError(message)

@@ -76,8 +76,8 @@ class Log:
         self._started = False
         self._tasks: list[asyncio.Task[None]] = []  # publisher, sequencer
         self._thinning: asyncio.Task[None] | None = None
-        # One thread commits while the other publishes.
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix=f"log-{row.name}")
+        # While one batch is committed, the one before is indexed, and another published.
+        self._threads = ThreadPoolExecutor(3, thread_name_prefix=f"log-{row.name}")
         self._sequencer: Sequencer | None = None
         self._idempotency: Idempotency | None = None
         self._publisher: Publisher | None = None

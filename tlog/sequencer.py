@@ -2,8 +2,8 @@
 
 While one batch becomes durable the next one gathers; a lone append goes at once. An append that
 was queued is committed whether or not its client still waits. Any storage error stops the log
-for good (fail-stop): what it left behind is for start-up to find out. The index is derived: when
-it fails it is built again before the next commit, and nothing else happens.
+for good (fail-stop): what it left behind is for start-up to find out. The index of a batch is
+written while the next one is committed; when it fails it is built again before any more commits.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from typing import NamedTuple
-
-import structlog
 
 from tlog.budget import QueueBudget
 from tlog.clock import LogTime, steady_s
@@ -32,6 +30,7 @@ from tlog.errors import (
     StoreError,
 )
 from tlog.ids import EntryId, IdKeys, WeekKey, make_id_row, week_of
+from tlog.indexing import Indexing
 from tlog.measures import LogMeasures
 from tlog.store.base import Batch, Store
 from tlog.store.commit_record import CommitRecord, IdRow
@@ -39,9 +38,6 @@ from tlog.tree import RightEdge
 from tlog_proofs import MAX_ENTRY_BYTES, leaf_hash
 
 CLOCK_POLL_S = 0.05
-# Whole batches are indexed at once: at least so many entries, 16 MiB of them at most.
-INDEX_CHUNK = 256
-_logger = structlog.get_logger("tlog.sequencer")
 # Beside its bytes a waiting entry costs objects; counted so that empty entries are bounded too.
 ENTRY_OVERHEAD_BYTES = 256
 
@@ -70,8 +66,8 @@ class _Submission(NamedTuple):
 class Sequencer:
     """Takes appends in order and commits them in batches.
 
-    All fields are owned by the event loop. The store is written by one call at a time, in the
-    writer thread; no two batches are ever under way together.
+    All fields are owned by the event loop. No two batches are ever being committed together, nor
+    being indexed; `writer` has a thread for each of the two.
     """
 
     def __init__(  # noqa: PLR0913 - the composition root names each part
@@ -103,19 +99,23 @@ class Sequencer:
         self._wake = asyncio.Event()
         self._stopping = False
         self._fatal: str | None = None
-        self._index_behind = store.indexed_size() < edge.size
-        self._index_suspect = False
-        self.index_build = 0  # counts how often the index fell behind and had to be built
+        self._indexing = Indexing(store, edge.size, writer, self._measures)
+        self._finishing: asyncio.Task[None] | None = None  # the newest batch's index and answers
 
     @property
     def indexed(self) -> bool:
-        """Whether the index holds everything; no entries are taken while it does not."""
-        return not self._index_behind
+        """Whether the index lacks nothing but what is under way; else no entries are taken."""
+        return not self._indexing.is_behind
+
+    @property
+    def index_builds(self) -> int:
+        """How often the index fell behind and had to be built."""
+        return self._indexing.builds
 
     def suspect_index(self) -> None:
         """A read found the index damaged: begin it anew before the next commit."""
-        self._index_suspect = True
-        self._fall_behind()
+        self._indexing.suspect()
+        self._wake.set()
 
     @property
     def refusal(self) -> str | None:
@@ -146,7 +146,7 @@ class Sequencer:
         refusal = self.refusal
         if refusal is not None:
             raise ReadOnlyError(refusal)
-        if self._index_behind:
+        if self._indexing.is_behind:
             message = "the log is starting: its index is being brought up to date"
             raise StartingError(message)
 
@@ -169,16 +169,19 @@ class Sequencer:
 
     async def run(self) -> None:
         """Commit what is queued until `stop` was called and the queue is empty, or a failure."""
-        while self._fatal is None:
-            if self._index_behind and not self._stopping:
-                await self._index_missing()
-            elif self._queue:
-                await self._commit_next()
-            elif self._stopping:
-                return
-            else:
-                self._wake.clear()
-                await self._wake.wait()
+        try:
+            while self._fatal is None:
+                if self._indexing.is_behind and not self._stopping:
+                    await self._build_index()
+                elif self._queue:
+                    await self._commit_next()
+                elif self._stopping:
+                    break
+                else:
+                    self._wake.clear()
+                    await self._wake.wait()
+        finally:
+            await self._finished()
 
     def stop(self) -> None:
         """Take nothing more; `run` returns when what is queued is durable."""
@@ -221,7 +224,7 @@ class Sequencer:
         try:
             key = await self._key_of(batch_of, t)
             loop = asyncio.get_running_loop()
-            edge, batch, indexed = await loop.run_in_executor(
+            edge, batch = await loop.run_in_executor(
                 self._writer, self._write, self.edge, batch_of, t, key
             )
         except StoreError as error:
@@ -232,16 +235,49 @@ class Sequencer:
             self._break(batch_of, "a commit was interrupted: restart the server")
             raise
         self.edge = edge
-        if not indexed:
-            self._fall_behind()
         self._log_time.stamped(t)
-        self._on_commit(batch.record)
-        index = batch.record.first_index
+        with_ids = self._answer_those_without_ids(batch, batch_of)
+        await self._finished()
+        self._finishing = asyncio.create_task(self._finish(batch, with_ids))
+
+    def _answer_those_without_ids(
+        self, batch: Batch, batch_of: list[_Submission]
+    ) -> list[tuple[_Submission, Appended]]:
+        """Answer what is durable, unless its ids shall be found first: those are returned."""
+        with_ids = []
+        start = 0
         for submission in batch_of:
-            start = index - batch.record.first_index
-            hashes = tuple(batch.leaf_hashes[start : start + len(submission.entries)])
-            self._answer(submission, Appended(index, hashes))
-            index += len(submission.entries)
+            end = start + len(submission.entries)
+            hashes = tuple(batch.leaf_hashes[start:end])
+            appended = Appended(batch.record.first_index + start, hashes)
+            if any(submission.ids):
+                with_ids.append((submission, appended))
+            else:
+                self._answer(submission, appended)
+            start = end
+        return with_ids
+
+    async def _finish(self, batch: Batch, with_ids: list[tuple[_Submission, Appended]]) -> None:
+        """Index a batch that is durable, then let it be published, and answer who waits for that.
+
+        So nothing is published that the index lacks, unless it failed and has to be built.
+        """
+        try:
+            await self._indexing.enter(batch)
+        except BaseException:
+            waiting = [submission for submission, _ in with_ids]
+            self._break(waiting, "the index of a commit was interrupted: restart the server")
+            raise
+        self._wake.set()  # for the index to be built, if it failed
+        self._on_commit(batch.record)
+        for submission, appended in with_ids:
+            self._answer(submission, appended)
+
+    async def _finished(self) -> None:
+        """Wait until the batch before is indexed and answered."""
+        if self._finishing is not None:
+            await self._finishing
+            self._finishing = None
 
     async def _next_t(self) -> int | None:
         """The t of the next batch; None when the queue was refused, by the clock or a failure."""
@@ -277,8 +313,8 @@ class Sequencer:
 
     def _write(
         self, edge: RightEdge, batch_of: list[_Submission], t: int, key: WeekKey | None
-    ) -> tuple[RightEdge, Batch, bool]:
-        """Hash, extend, commit and index; whether the index took it. Runs in the writer thread."""
+    ) -> tuple[RightEdge, Batch]:
+        """Hash, extend and commit; runs in a writer thread."""
         entries = [entry for submission in batch_of for entry in submission.entries]
         leaf_hashes = [leaf_hash(entry) for entry in entries]
         extended, tiles = edge.extend(leaf_hashes)
@@ -288,14 +324,7 @@ class Sequencer:
             record = replace(record, key_week=key.week, ids=ids)
         batch = Batch(record=record, leaves=entries, leaf_hashes=leaf_hashes, tiles=tiles)
         self._commit(batch)
-        start = steady_s()
-        try:
-            self._store.index(batch)
-        except StoreError as error:
-            _logger.warning("the index failed and is built again", reason=str(error))
-            return extended, batch, False
-        self._measures.index_s.observe(steady_s() - start)
-        return extended, batch, True
+        return extended, batch
 
     def _commit(self, batch: Batch) -> None:
         """Make a batch durable, and count it."""
@@ -312,35 +341,15 @@ class Sequencer:
         measures.entry_bytes += sum(map(len, batch.leaves))
         measures.batch_entries.observe(len(batch.leaves))
 
-    def _fall_behind(self) -> None:
-        self._index_behind = True
-        self.index_build += 1
-        self._wake.set()
-
-    async def _index_missing(self) -> None:
-        """Bring the index up to the log, or nearer; begin it anew when it is damaged."""
-        loop = asyncio.get_running_loop()
+    async def _build_index(self) -> None:
+        """Build the index, or a part of it; an index that cannot be built stops the log."""
+        await self._finished()
         try:
-            await loop.run_in_executor(self._writer, self._index_chunk)
+            await self._indexing.build(self.edge.size)
         except (StoreError, FatalLogError) as error:
             reason = f"the index cannot be built ({error}): restart the server"
             self.fail(reason)
             self._on_fatal(reason)
-            return
-        self._index_behind = self._store.indexed_size() < self.edge.size
-
-    def _index_chunk(self) -> None:
-        """The next entries of the index; runs in the writer thread."""
-        try:
-            if self._index_suspect:
-                self._index_suspect = False
-                self._store.drop_index()
-            self._store.index_missing(INDEX_CHUNK)
-        except StoreError as error:
-            if self._store.indexed_size() == 0:
-                raise
-            _logger.warning("the index is damaged and is built again", reason=str(error))
-            self._store.drop_index()
 
     def _break(self, batch_of: list[_Submission], reason: str) -> None:
         """Fail-stop: the batch's outcome is open, what waits behind it was not written."""

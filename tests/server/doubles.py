@@ -79,8 +79,11 @@ class GatedStore(MemoryStore):
         self.fault = ""
         self.batches: list[int] = []
         self.index_faults = 0  # so many writes of the index will fail
+        self.index_gate = threading.Event()  # that a batch's index waits for
+        self.index_gate.set()
 
     def index(self, batch: Batch) -> None:
+        wait_at(self.index_gate)
         self._fail_index()
         super().index(batch)
 
@@ -96,9 +99,7 @@ class GatedStore(MemoryStore):
 
     def write_log(self, batch: Batch) -> None:
         self.entered.set()
-        if not self.gate.wait(20):
-            message = "the test forgot the gate"
-            raise AssertionError(message)
+        wait_at(self.gate)
         if self.fault == "lost":
             message = "fault before the log"
             raise StoreError(message)
@@ -107,6 +108,13 @@ class GatedStore(MemoryStore):
         if self.fault == "persisted":
             message = "fault after the log"
             raise StoreError(message)
+
+
+def wait_at(gate: threading.Event) -> None:
+    """Wait until the test opens a gate."""
+    if not gate.wait(20):
+        message = "the test forgot the gate"
+        raise AssertionError(message)
 
 
 class StoredKeys:
@@ -136,7 +144,7 @@ class RunningLog:
         self.checkpoints = CheckpointStore.create(path / "checkpoints.db")
         self.reasons: list[str] = []
         self.signer = signer
-        self.threads = ThreadPoolExecutor(2)
+        self.threads = ThreadPoolExecutor(3)
         edge, _ = EMPTY_EDGE.extend([leaf_hash(b"genesis")])
         record = CommitRecord(0, 1, edge.root, START_S)
         genesis = Batch(record, [b"genesis"], [leaf_hash(b"genesis")])
@@ -213,9 +221,11 @@ async def running_log(
         yield log
     finally:
         log.store.gate.set()
-        log.sequencer.stop()
-        log.publisher.stop()
+        log.store.index_gate.set()
         async with asyncio.timeout(20):
+            log.sequencer.stop()
+            await tasks[0]
+            log.publisher.stop()
             await asyncio.gather(*tasks)
         log.threads.shutdown()
         log.checkpoints.close()

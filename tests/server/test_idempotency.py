@@ -274,7 +274,7 @@ async def test_an_index_that_a_look_up_finds_damaged_is_begun_anew(tmp_path: Pat
         with pytest.raises(StartingError, match="damaged"):
             await append(log, (b"one", "a"))
         log.store.find_ids = find_ids  # type: ignore[method-assign]
-        assert log.sequencer.index_build == 1
+        assert log.sequencer.index_builds == 1
         await until(lambda: log.sequencer.indexed)
         assert (await append(log, (b"one", "a"))).first_new is None
 
@@ -296,7 +296,7 @@ async def test_a_look_up_over_a_rebuild_of_the_index_is_never_believed(
             return [None for _ in id_macs]
 
         def is_rebuilt() -> bool:
-            return log.sequencer.index_build > 0 and log.sequencer.indexed
+            return log.sequencer.index_builds > 0 and log.sequencer.indexed
 
         loop = asyncio.get_running_loop()
         log.store.find_ids = find_in_ruins  # type: ignore[method-assign, assignment]

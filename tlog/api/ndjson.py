@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from io import BytesIO
 
 import msgspec
 
@@ -33,8 +34,7 @@ class _PlainLine(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 _DECODER = msgspec.json.Decoder(_Line)
 _PLAIN_DECODER = msgspec.json.Decoder(_PlainLine)
-# Both begin with what is searched for, and look behind it: that is what makes them quick.
-_LOOSE_LINE_END = re.compile(rb"\n(?:(?<!\}\n)|(?!\{|\Z))")
+# Begins with what is searched for, and looks behind it: that is what makes it quick.
 _DIRTY_BASE64_END = re.compile(rb'="(?<![AQgw]==")(?<![AEIMQUYcgkosw048]=")')
 
 
@@ -80,23 +80,18 @@ class _Lines:
         self.ids: list[str | None] = []
         self.number = 0
 
-    def add_all(self, lines: bytes) -> None:
-        """Take lines, each with its LF: many at a time where they are plain, else one by one."""
-        start = 0
-        while start < len(lines):
-            # So many whole lines that none of them can be over the bound of one.
-            end = lines.rfind(b"\n", start, start + MAX_LINE_BYTES + 1) + 1
-            if not end:
-                raise _line_too_long(self.number + 1)
-            part = lines[start:end]
-            if self._blank or not self._add_plain(part):
-                for line in part[:-1].split(b"\n"):
-                    self.add(line)
-            start = end
+    def add_all(self, data: bytes) -> None:
+        """Take lines, each with its LF: all at once where they are plain, else one by one."""
+        lines = BytesIO(data).readlines()  # five times as fast as split
+        if self._blank or not self._add_plain(data, lines):
+            for line in lines:
+                self.add(line[:-1])
 
-    def _add_plain(self, lines: bytes) -> bool:
-        parsed = _parse_plain(lines)
-        if parsed is None or len(self.entries) + len(parsed) > self._max_entries:
+    def _add_plain(self, data: bytes, lines: list[bytes]) -> bool:
+        if len(self.entries) + len(lines) > self._max_entries:
+            return False
+        parsed = _parse_plain(data, lines)
+        if parsed is None:
             return False
         self.number += len(parsed)
         self.entries += [line.entry for line in parsed]
@@ -119,23 +114,23 @@ class _Lines:
         self.ids.append(entry_id)
 
 
-def _parse_plain(lines: bytes) -> list[_PlainLine] | None:
-    """Parse many lines at once; None unless it is certain that each alone would be taken.
+def _parse_plain(data: bytes, lines: list[bytes]) -> list[_PlainLine] | None:
+    """Parse the lines of data at once; None unless it is certain that each would be taken.
 
-    lines: each with its LF, none over MAX_LINE_BYTES. No string of plain ones is escaped. Then an
-    LF stands in none, and behind an object lies one alone; a member has four quotes, so that a
-    name given twice shows in their number; and the last characters of base64 stand before a quote.
+    No string of plain ones is escaped. Then a member has four quotes, so that a name given twice
+    shows in their number, and the last characters of base64 stand before a quote.
     """
-    if b"\\" in lines or _LOOSE_LINE_END.search(lines) or _DIRTY_BASE64_END.search(lines):
+    if b"\\" in data or (b"=" in data and _DIRTY_BASE64_END.search(data)):
+        return None
+    if max(map(len, lines)) > MAX_LINE_BYTES + 1:  # and the LF
         return None
     try:
-        parsed = _PLAIN_DECODER.decode_lines(lines)
+        parsed = list(map(_PLAIN_DECODER.decode, lines))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if len(parsed) != lines.count(b"\n"):
-        return None
     members = len(parsed) + sum([line.id is not msgspec.UNSET for line in parsed])
-    if lines.count(b'"') != members * _PLAIN_QUOTES:
+    # Where a byte is rare, taking it out is four times as fast as counting it.
+    if len(data) - len(data.replace(b'"', b"")) != members * _PLAIN_QUOTES:
         return None
     if max([len(line.entry) for line in parsed]) > MAX_ENTRY_BYTES:
         return None

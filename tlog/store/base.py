@@ -1,7 +1,8 @@
 """The contract of a log's store, in full: what a store promises, whoever keeps the bytes.
 
-One store holds one log. It is opened by one process, and one thread at a time writes to it
-(`commit`, the index's and the bodies' calls); reads may come from any thread at any time.
+One store holds one log. It is opened by one process. One thread at a time commits or drops
+months, one at a time writes the index, perhaps while the other works; reads may come from any
+thread at any time.
 
 Promises of every store (tests/store/conformance.py holds each of them):
 
