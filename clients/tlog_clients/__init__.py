@@ -39,6 +39,7 @@ from tlog_clients.log_trust import LogKey, LogTrust, TrustSource
 from tlog_clients.log_url import MalformedUrlError, is_private_transport, is_tlog_url, parse_log_url
 from tlog_clients.printable import printable
 from tlog_clients.progress_file import ProgressFiles
+from tlog_clients.receipts import AcceptingFetcher, fetch_receipt
 from tlog_clients.retry import DEFAULT_RETRY_FOR_S, Retries, RetryPolicy
 from tlog_clients.submission import (
     MAX_BATCH_BODY_BYTES,
@@ -56,6 +57,7 @@ __all__ = [
     "MAX_BATCH_BODY_BYTES",
     "MAX_BATCH_ENTRIES",
     "MAX_ENTRY_ID_CHARS",
+    "AcceptingFetcher",
     "AppendResult",
     "AuditMismatchError",
     "AuditProgress",
@@ -108,6 +110,7 @@ __all__ = [
     "check_entry_id",
     "consistency_sizes",
     "default_state_path",
+    "fetch_receipt",
     "is_private_transport",
     "is_tlog_url",
     "new_entry_id",

@@ -166,19 +166,20 @@ class HttpFetcher:
             await self._session.close()
             self._session = None
 
-    async def fetch(self, path: str, *, max_bytes: int) -> bytes:
-        """Return the resource, as Fetcher says.
+    async def fetch(self, path: str, *, max_bytes: int, accept: str | None = None) -> bytes:
+        """Return the resource, as Fetcher says; `accept` is the media type that is asked for.
 
         Raises:
             FetchError: its kinds, as Fetcher says.
             MalformedAnswerError: a damaged gzip stream.
         """
-        return await self._retries.run(lambda: self._fetch_once(path, max_bytes))
+        return await self._retries.run(lambda: self._fetch_once(path, max_bytes, accept))
 
-    async def _fetch_once(self, path: str, max_bytes: int) -> bytes:
+    async def _fetch_once(self, path: str, max_bytes: int, accept: str | None) -> bytes:
+        headers = {} if accept is None else {"Accept": accept}
         # `from None`: aiohttp's errors hold the request's headers, the token among them.
         try:
-            async with self._request("GET", path) as response:
+            async with self._request("GET", path, headers=headers) as response:
                 if response.status != _OK:
                     raise await _status_error(response, path)
                 return await read_body(response, path, max_bytes)

@@ -14,6 +14,7 @@ import pytest
 
 from tests.cli.site import ORIGIN, Site
 from tests.clients.simulator import LogSimulator
+from tlog_proofs import Ed25519Cosigner
 
 LINES = [f'{{"number": {number}}}'.encode() for number in range(700)]
 
@@ -72,6 +73,44 @@ def test_an_entry_from_append_to_offline_proof(site: Site, tmp_path: Path) -> No
     entry.write_bytes(b"\x00first\n")
     assert site.run("verify", str(proof), "--entry", str(entry)).returncode == 1
     assert site.run("append", str(entry)).returncode == 3
+
+
+def test_receipts(site: Site, tmp_path: Path) -> None:
+    """The server's receipt is verified before it is written; a log of one entry has none."""
+    entry, receipt = tmp_path / "entry", tmp_path / "1.cose"
+    write = ("prove", "--format", "receipt", "--json", "-o", str(receipt))
+    alone = site.run(*write, "0")
+    assert (alone.returncode, alone.stdout, receipt.exists()) == (4, b"", False)
+    assert b"no such receipt" in alone.stderr
+    entry.write_bytes(b"first")
+    assert site.run("append", str(entry)).returncode == 0
+    written = site.run(*write, "1")
+    facts = json.loads(written.stdout)
+    assert (written.returncode, written.stderr) == (0, b"")
+    assert (facts["index"], facts["size"], facts["format"]) == (1, 2, "receipt")
+    assert receipt.read_bytes()[0] == 0xD2
+
+    policy = tmp_path / "policy"
+    policy.write_text(f"log {site.vkey}\nquorum none\n")
+    for trust in ((), ("--vkey", site.vkey), ("--policy", str(policy))):
+        verified = site.run("verify", str(receipt), "--entry", str(entry), "--json", *trust)
+        assert verified.returncode == 0, verified.stderr
+        proved = json.loads(verified.stdout)
+        assert (proved["origin"], proved["index"], proved["size"]) == (ORIGIN, 1, 2)
+        assert proved["root"] == facts["root"]
+    entry.write_bytes(b"second")
+    assert site.run("verify", str(receipt), "--entry", str(entry)).returncode == 1
+    witness = Ed25519Cosigner("w", bytes(32)).verifier.vkey
+    policy.write_text(f"log {site.vkey}\nwitness w {witness}\nquorum w\n")
+    refused = site.run(*write, "1", "--policy", str(policy))
+    assert refused.returncode == 2
+    assert b"expected --format tlog-proof" in refused.stderr
+    assert (
+        b"not proved"
+        in site.run("verify", str(receipt), "--entry", str(entry), "--policy", str(policy)).stderr
+    )
+    beyond = site.run(*write, "7")
+    assert (beyond.returncode, beyond.stdout) == (4, b"")
 
 
 def test_ids(site: Site) -> None:
