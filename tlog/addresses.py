@@ -24,11 +24,10 @@ class Address:
     host: str
     port: int
 
-    @property
-    def url(self) -> str:
-        """The address as an http URL."""
+    def url(self, scheme: str) -> str:
+        """The address as a URL; scheme is http or https."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"{scheme}://{host}:{self.port}"
 
 
 def parse_address(text: str) -> Address:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -27,6 +28,8 @@ from tlog.local import LocalClient, bind_socket, remove_socket, socket_path
 from tlog.store.base import Batch, Store
 from tlog.store.leveldb import LevelDBStore
 from tlog.store.leveldb_rows import LevelDBRows
+from tlog.tls import TlsMaterial
+from tlog.tls_files import TlsFiles, TlsWatch
 from tlog.workers.pool import WorkerPool
 from tlog_clients.errors import NotReachableError
 
@@ -45,6 +48,13 @@ class Served(Protocol):
 
     async def close(self) -> None:
         """Accept nothing more; return when no request is under way."""
+
+
+class ServedOverTcp(Served, Protocol):
+    """What accepts connections over TCP, and over TLS."""
+
+    def use_tls(self, tls: TlsMaterial) -> None:
+        """Do TLS with this from the next connection on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,25 +134,66 @@ async def serve(
 
     Raises:
         DataDirectoryError: its kinds, as Host.open. OSError: an address cannot be bound.
+        TlsFileError: TLS cannot be done with the files of the configuration.
     """
+    watch = await _watch_tls(config)
+    tls = None if watch is None else watch.material
+    scheme = "http" if tls is None else "https"
     host = await _open_host_soon(config)
     listeners: list[Served] = []
     async with _ending(host, listeners):
         sockets, bound = bind(addresses.public)
-        listeners.append(_public_listener(host, sockets))
+        over_tcp = [_public_listener(host, sockets, tls)]
         admin_url = None
         if addresses.admin is not None:
             sockets, bound_admin = bind(addresses.admin)
-            admin_url = bound_admin.url
-            listeners.append(_admin_listener(host, sockets))
-        listeners.append(_local_listener(host, config.data_dir))
-        await host.start()
+            admin_url = bound_admin.url(scheme)
+            over_tcp.append(_admin_listener(host, sockets, tls))
+        listeners += [*over_tcp, _local_listener(host, config.data_dir)]
+        async with _watching(watch, host, over_tcp):
+            await host.start()
+            for listener in listeners:
+                await listener.start()
+            await _until_started(host, stop)
+            if not stop.is_set():
+                announce(Urls(bound.url(scheme), admin_url))
+            await stop.wait()
+
+
+async def _watch_tls(config: Config) -> TlsWatch | None:
+    """The TLS files as they are now; None where HTTP is spoken plainly."""
+    if config.tls_cert is None or config.tls_key is None:
+        return None
+    files = TlsFiles(
+        config.tls_cert, config.tls_key, config.tls_client_ca, config.tls_client_required
+    )
+    return await asyncio.to_thread(TlsWatch, files, SystemClock())
+
+
+@asynccontextmanager
+async def _watching(
+    watch: TlsWatch | None, host: Host, listeners: Sequence[ServedOverTcp]
+) -> AsyncIterator[None]:
+    """Give listeners what the TLS files come to hold, at SIGHUP at once."""
+    if watch is None:
+        yield
+        return
+
+    def use(tls: TlsMaterial) -> None:
+        host.measures.certificate_expires = watch.expires
         for listener in listeners:
-            await listener.start()
-        await _until_started(host, stop)
-        if not stop.is_set():
-            announce(Urls(bound.url, admin_url))
-        await stop.wait()
+            listener.use_tls(tls)
+
+    host.measures.certificate_expires = watch.expires
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, watch.look)
+    watching = loop.create_task(watch.run(use))
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
 
 
 async def _open_host_soon(config: Config) -> Host:
@@ -216,18 +267,22 @@ async def _served_to_itself(host: Host) -> AsyncIterator[LocalClient]:
                     yield client
 
 
-def _public_listener(host: Host, sockets: Sequence[socket.socket]) -> Served:
+def _public_listener(
+    host: Host, sockets: Sequence[socket.socket], tls: TlsMaterial | None
+) -> ServedOverTcp:
     """What serves TCP: this process, or workers."""
     config = host.config
     if config.workers > 1:
-        return WorkerPool(host, sockets, config.workers, REQUEST_GRACE_S)
+        return WorkerPool(host, sockets, config.workers, REQUEST_GRACE_S, tls)
     limits = _limits(config.connections)
-    return Listener(make_public_app(host), sockets, REQUEST_GRACE_S, limits)
+    return Listener(make_public_app(host), sockets, REQUEST_GRACE_S, limits, tls)
 
 
-def _admin_listener(host: Host, sockets: Sequence[socket.socket]) -> Listener:
+def _admin_listener(
+    host: Host, sockets: Sequence[socket.socket], tls: TlsMaterial | None
+) -> Listener:
     limits = _limits(host.config.admin_connections)
-    return Listener(make_admin_app(host), sockets, REQUEST_GRACE_S, limits)
+    return Listener(make_admin_app(host), sockets, REQUEST_GRACE_S, limits, tls)
 
 
 def _limits(connections: int) -> ConnectionLimits:

@@ -33,6 +33,10 @@ class Config:
     response_bytes: int = 128 * MIB  # of large answers under way; half for one address
     wait_default_s: float = 10.0
     wait_max_s: int = 30
+    tls_cert: Path | None = None  # PEM; without it HTTP is spoken plainly
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None  # whose certificates clients may show
+    tls_client_required: bool = False
     workers: int = 1  # processes that do HTTP; 1: the one that writes does it too
     log_level: int = logging.WARNING  # what goes to stderr
     log_format: str = "text"  # or json: tlog.program_log.FORMATS

@@ -29,6 +29,7 @@ ServerError
 |   +-- LockHeldError            another process holds DIR
 +-- UsageError                   a request that can never succeed as it stands
     +-- AlreadyExistsError       the name or the origin is taken
+    +-- TlsFileError             a certificate or key file that TLS cannot be done with
 """
 
 from __future__ import annotations
@@ -162,3 +163,7 @@ class UsageError(ServerError):
 
 class AlreadyExistsError(UsageError):
     """The name or the origin is taken."""
+
+
+class TlsFileError(UsageError):
+    """A file of a certificate, a key or authorities cannot be used; names it and says why."""

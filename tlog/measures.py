@@ -72,6 +72,7 @@ class HttpReport:
     durations: list[tuple[str, list[int], float]]  # route, counts, total
     problems: dict[str, int]
     appends: list[tuple[str, str, int]]  # log, result, count
+    failed_handshakes: int
     held: HttpHeld
     process: ProcessFacts
 
@@ -93,6 +94,7 @@ class HttpMeasures:
         self.durations: defaultdict[str, Distribution] = defaultdict(Distribution)
         self.problems: defaultdict[str, int] = defaultdict(int)
         self.appends: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.failed_handshakes = 0  # of TLS
         self.bodies = 0  # being read at this moment
         self._connections: list[Sized] = []
         self._budgets: list[Callable[[], int]] = []
@@ -124,11 +126,13 @@ class HttpMeasures:
             [(route, each.counts, each.total) for route, each in self.durations.items()],
             dict(self.problems),
             [(*labels, count) for labels, count in self.appends.items()],
+            self.failed_handshakes,
             self.held,
             read_process_facts(),
         )
         for counted in (self.requests, self.durations, self.problems, self.appends):
             counted.clear()
+        self.failed_handshakes = 0
         return report
 
     def add(self, report: HttpReport) -> None:
@@ -141,6 +145,7 @@ class HttpMeasures:
             self.problems[name] += count
         for log, result, count in report.appends:
             self.appends[log, result] += count
+        self.failed_handshakes += report.failed_handshakes
 
 
 @dataclass(slots=True)
@@ -178,6 +183,7 @@ class ServerMeasures:
     http: HttpMeasures = field(default_factory=HttpMeasures)
     workers: dict[str, HttpReport] = field(default_factory=dict)  # the last report of each
     worker_restarts: int = 0
+    certificate_expires: int | None = None  # POSIX seconds; None without TLS
 
     def reported(self, worker: str, report: HttpReport) -> None:
         """A worker sent its report."""

@@ -87,6 +87,12 @@ METRICS: Mapping[str, Described] = {
     ),
     "tlog_http_problems": Described("counter", ("type",), "Refusals and failures by problem type."),
     "tlog_http_connections": Described("gauge", (), "Open connections."),
+    "tlog_tls_failed_handshakes": Described(
+        "counter", (), "Connections that ended before their TLS handshake was done."
+    ),
+    "tlog_tls_certificate_expiry_timestamp_seconds": Described(
+        "gauge", (), "When the TLS certificate in use expires, in seconds since 1970."
+    ),
     "tlog_http_bodies": Described("gauge", (), "Request bodies that are being read."),
     "tlog_http_response_bytes": Described("gauge", (), "Held by large answers under way."),
     "tlog_appends": Described(
@@ -203,6 +209,11 @@ class Scrape:
         self._value("tlog_http_connections", sum(each.connections for each in held))
         self._value("tlog_http_bodies", sum(each.bodies for each in held))
         self._value("tlog_http_response_bytes", sum(each.response_bytes for each in held))
+        self._value("tlog_tls_failed_handshakes", http.failed_handshakes)
+        if measures.certificate_expires is not None:
+            self._value(
+                "tlog_tls_certificate_expiry_timestamp_seconds", measures.certificate_expires
+            )
         self._value("tlog_worker_restarts", measures.worker_restarts)
         processes = {"core": read_process_facts()}
         processes |= {name: each.process for name, each in measures.workers.items()}

@@ -29,6 +29,7 @@ class Connection(web.RequestHandler):
     """A connection on which even a broken request is answered by a problem, and not logged."""
 
     __slots__ = (
+        "_below",
         "_header_bytes",
         "_header_since",
         "_resumed",
@@ -36,10 +37,20 @@ class Connection(web.RequestHandler):
         "_transport",
         "_watch",
         "address",
+        "client_key",
     )
 
-    def __init__(self, server: web.Server, table: ConnectionTable) -> None:
+    def __init__(
+        self,
+        server: web.Server,
+        table: ConnectionTable,
+        below: asyncio.Transport | None = None,
+        client_key: bytes | None = None,
+    ) -> None:
         """A new connection of an application's server, to be admitted by the table.
+
+        below: what carries TLS, which passes on to it what is to be sent. client_key: hash of the
+        public key of the client's certificate (tlog.tls.public_key_hash), where it has shown one.
 
         Bodies are not decompressed by aiohttp: tlog.api.bodies does it within bounds.
         """
@@ -58,6 +69,8 @@ class Connection(web.RequestHandler):
         self._max_msg_queue_size = 2
         self._msg_queue_resume_size = 1
         self.address = ""
+        self.client_key = client_key
+        self._below = below
         self._table = table
         self._transport: asyncio.Transport | None = None  # until it is lost, closing or not
         self._header_since: float | None = None
@@ -79,7 +92,7 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection has ended."""
         self._table.remove(self)
-        self._transport = None
+        self._transport = self._below = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -114,7 +127,11 @@ class Connection(web.RequestHandler):
         """Whether a header did not come in time, or what is to be sent does not go."""
         if self._header_since is not None and now - self._header_since > HEADER_S:
             return True
-        waiting = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        waiting = sum(
+            transport.get_write_buffer_size()
+            for transport in (self._transport, self._below)
+            if transport is not None
+        )
         if waiting == 0:
             self._watch = None
             return False

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 
 from aiohttp import web
 
 from tlog.api.app import App
 from tlog.api.connection import Connection
 from tlog.api.connection_table import ConnectionLimits, ConnectionTable
+from tlog.api.handshake import TlsHandshake
+from tlog.tls import TlsMaterial, make_context, public_key_hash
 
 SWEEP_S = 1.0  # how exact the deadlines of connections are
 
@@ -16,17 +19,27 @@ SWEEP_S = 1.0  # how exact the deadlines of connections are
 class Connections:
     """Makes connections of an application from `start` to `close`; the loop owns it."""
 
-    def __init__(self, app: App, grace_s: float, limits: ConnectionLimits) -> None:
-        """Serve app.
+    def __init__(
+        self,
+        app: App,
+        grace_s: float,
+        limits: ConnectionLimits,
+        tls: TlsMaterial | None = None,
+    ) -> None:
+        """Serve app, over TLS where there is something to do it with.
 
-        limits: one connection over them takes the place of an idle one, or is closed.
+        limits: one connection over them takes the place of an idle one, or is closed; handshakes
+        that are not done yet count too.
         grace_s: what requests under way have at `close`, before they lose their connection. A
         handler that reads a body is then cancelled; one that does something else has it again.
         """
         self._app = app
         self._grace_s = grace_s
         self._table = ConnectionTable(limits)
-        app.service.backend.http_measures.watch_connections(self._table)
+        self._context = None if tls is None else make_context(tls)
+        self._handshakes: set[TlsHandshake] = set()
+        self._measures = app.service.backend.http_measures
+        self._measures.watch_connections(self._table)
         self._sweeping: asyncio.Task[None] | None = None
         self._server: web.Server | None = None
 
@@ -35,16 +48,23 @@ class Connections:
         self._server = self._app.make_server()
         self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
 
-    def make(self) -> Connection:
+    def use_tls(self, tls: TlsMaterial) -> None:
+        """Do TLS with this from the next connection on; those that are open go on as they are."""
+        self._context = make_context(tls)
+
+    def make(self) -> asyncio.Protocol:
         """The protocol of a connection that was just accepted."""
-        if self._server is None:
-            message = "a connection was accepted before start or after close"
-            raise RuntimeError(message)
-        return Connection(self._server, self._table)
+        if self._context is None:
+            return Connection(self._running_server(), self._table)
+        handshake = TlsHandshake(self._table, self._context, self._make_above_tls, self._shaken)
+        self._handshakes.add(handshake)
+        return handshake
 
     async def close(self) -> None:
         """Let requests under way end, then end every connection. A second call does nothing."""
         server, self._server = self._server, None
+        for handshake in list(self._handshakes):
+            handshake.abort()
         if server is not None:
             await asyncio.sleep(0)  # requests that have just come are begun
             server.pre_shutdown()
@@ -54,6 +74,22 @@ class Connections:
             await asyncio.gather(self._sweeping, return_exceptions=True)
         self._table.abort_all()
         await asyncio.sleep(0)  # transports close in the next turn of the loop
+
+    def _running_server(self) -> web.Server:
+        if self._server is None:
+            message = "a connection was accepted before start or after close"
+            raise RuntimeError(message)
+        return self._server
+
+    def _make_above_tls(self, below: asyncio.Transport, session: ssl.SSLObject) -> Connection:
+        certificate = session.getpeercert(binary_form=True)
+        client_key = None if certificate is None else public_key_hash(certificate)
+        return Connection(self._running_server(), self._table, below, client_key)
+
+    def _shaken(self, handshake: TlsHandshake, done: bool) -> None:  # noqa: FBT001 - a callback
+        self._handshakes.discard(handshake)
+        if not done:
+            self._measures.failed_handshakes += 1
 
     async def _sweep(self) -> None:
         while True:

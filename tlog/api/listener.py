@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from tlog.api.app import App
 from tlog.api.connection_table import ConnectionLimits
 from tlog.api.connections import Connections
+from tlog.tls import TlsMaterial
 
 BACKLOG = 512
 
@@ -22,9 +23,10 @@ class Listener:
         sockets: Sequence[socket.socket],
         grace_s: float,
         limits: ConnectionLimits,
+        tls: TlsMaterial | None = None,
     ) -> None:
         """Take over the sockets; they are closed with the listener. The rest: as Connections."""
-        self.connections = Connections(app, grace_s, limits)
+        self.connections = Connections(app, grace_s, limits, tls)
         self._sockets = tuple(sockets)
         self._servers: list[asyncio.Server] = []
 
@@ -39,6 +41,10 @@ class Listener:
             else:
                 server = await loop.create_server(make, sock=bound, backlog=BACKLOG)
             self._servers.append(server)
+
+    def use_tls(self, tls: TlsMaterial) -> None:
+        """See Connections.use_tls."""
+        self.connections.use_tls(tls)
 
     async def close(self) -> None:
         """Stop accepting, and let requests under way end. A second call does nothing."""

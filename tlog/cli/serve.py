@@ -26,6 +26,7 @@ DESCRIPTORS_A_LOG = 16
 FEW_CONNECTIONS = 16
 MANY_DESCRIPTORS = 2**20
 MAX_WORKERS = 64
+_FILE = click.Path(dir_okay=False, path_type=Path)
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -57,6 +58,29 @@ def _read_address(ctx: click.Context, param: click.Parameter, value: str | None)
     "--behind-tls-proxy",
     is_flag=True,
     help="Listen off loopback: a proxy in front speaks TLS.",
+)
+@click.option(
+    "--tls-cert",
+    metavar="FILE",
+    type=_FILE,
+    help="Speak TLS with this certificate and its chain (PEM), read again when it changes.",
+)
+@click.option(
+    "--tls-key",
+    metavar="FILE",
+    type=_FILE,
+    help="Its private key (PEM), which no other user can read.",
+)
+@click.option(
+    "--tls-client-ca",
+    metavar="FILE",
+    type=_FILE,
+    help="Ask clients for certificates of these authorities (PEM).",
+)
+@click.option(
+    "--tls-client-required",
+    is_flag=True,
+    help="Refuse clients that show no such certificate.",
 )
 @click.option(
     "--disk-reserve",
@@ -93,23 +117,38 @@ def command(  # noqa: PLR0913 - one an option
     address: Address,
     admin_address: Address | None,
     behind_tls_proxy: bool,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    tls_client_ca: Path | None,
+    tls_client_required: bool,
     disk_reserve_bytes: int | None,
     workers: int,
     log_level: str,
     log_format: str,
 ) -> None:
     """Serve the logs of a data directory until SIGTERM or SIGINT."""
+    if (tls_cert is None) != (tls_key is None):
+        raise click.UsageError("--tls-cert and --tls-key are given together or not at all")
+    if tls_client_ca is not None and tls_cert is None:
+        raise click.UsageError("--tls-client-ca needs --tls-cert and --tls-key")
+    if tls_client_required and tls_client_ca is None:
+        raise click.UsageError("--tls-client-required needs --tls-client-ca")
     for each in (address, admin_address):
-        if each is not None and not behind_tls_proxy and not is_loopback(each):
-            raise click.UsageError(
-                f"{each.host} is not loopback: tokens and entries would travel unencrypted. "
-                "Put a TLS proxy in front and say --behind-tls-proxy"
-            )
+        if each is None or behind_tls_proxy or tls_cert is not None or is_loopback(each):
+            continue
+        raise click.UsageError(
+            f"{each.host} is not loopback: tokens and entries would travel unencrypted. "
+            "Give --tls-cert and --tls-key, or put a TLS proxy in front and say --behind-tls-proxy"
+        )
     level = getattr(logging, log_level.upper())
     configure_log(level, log_format, "core" if workers > 1 else None)
     config = Config(
         data_dir=data_dir,
         disk_reserve_bytes=disk_reserve_bytes,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        tls_client_ca=tls_client_ca,
+        tls_client_required=tls_client_required,
         workers=workers,
         log_level=level,
         log_format=log_format,

@@ -9,6 +9,7 @@ import msgspec
 from tlog.config import Config
 from tlog.control import LogRow
 from tlog.measures import HttpReport
+from tlog.tls import TlsMaterial
 from tlog.tokens import TokenRow
 
 
@@ -30,7 +31,14 @@ class Hello(_Message):
     process: str
     config: Config
     grace_s: float
+    tls: TlsMaterial | None
     state: State
+
+
+class UseTls(_Message):
+    """Core to worker: do TLS with this from the next connection on."""
+
+    tls: TlsMaterial
 
 
 class Stop(_Message):
@@ -99,7 +107,7 @@ class Failure(_Message):
     number: int | None
 
 
-ToWorker = Hello | State | Stop | Answer | AppendedEach | Failure
+ToWorker = Hello | State | UseTls | Stop | Answer | AppendedEach | Failure
 ToCore = Confirmed | Call | AppendEach | Cancel | Measured
 
 

@@ -15,6 +15,7 @@ import structlog
 
 from tlog.errors import ServerError
 from tlog.host import Host
+from tlog.tls import TlsMaterial
 from tlog.workers.calls import Calls
 from tlog.workers.channel import Channel
 from tlog.workers.messages import (
@@ -24,6 +25,7 @@ from tlog.workers.messages import (
     State,
     Stop,
     ToCore,
+    UseTls,
     make_core_decoder,
 )
 
@@ -45,11 +47,12 @@ class WorkerPool:
         sockets: Sequence[socket.socket],
         count: int,
         grace_s: float,
+        tls: TlsMaterial | None = None,
     ) -> None:
         """Take over the sockets; they are closed with the pool.
 
         count: of processes, which share the bounds of the configuration. grace_s: what requests
-        under way have at `close`, twice (see Connections).
+        under way have at `close`, twice (see Connections). tls: what processes do TLS with.
         """
         self._host = host
         self._sockets = tuple(sockets)
@@ -60,6 +63,7 @@ class WorkerPool:
             response_bytes=host.config.response_bytes // count,
         )
         self._grace_s = grace_s
+        self._tls = tls
         self._workers = [
             _Worker(f"worker-{number}", host, self._accept_all) for number in range(count)
         ]
@@ -90,6 +94,12 @@ class WorkerPool:
             bound.setblocking(False)  # noqa: FBT003 - the name of the method says it
         self._accepting = True
         self._accept_all()
+
+    def use_tls(self, tls: TlsMaterial) -> None:
+        """Have every process do TLS with this from its next connection on."""
+        self._tls = tls
+        for worker in self._workers:
+            worker.tell(UseTls(tls))  # one that begins later has it in its Hello
 
     async def close(self) -> None:
         """Stop accepting, let requests under way end, and the processes with them."""
@@ -160,7 +170,7 @@ class WorkerPool:
         )
 
     def _make_hello(self, process: str) -> Hello:
-        return Hello(process, self._config, self._grace_s, self._state())
+        return Hello(process, self._config, self._grace_s, self._tls, self._state())
 
     async def _supervise(self, worker: _Worker) -> None:
         """Run a worker's process, and another one when it died."""
@@ -258,11 +268,15 @@ class _Worker:
         finally:
             del self._waiting[state.number]
 
+    def tell(self, message: UseTls | Stop) -> None:
+        """Send to the process, if there is one."""
+        if self._channel is not None:
+            self._channel.send(message)
+
     def stop(self) -> None:
         """Ask the process to end, and begin no other."""
         self.stopping = True
-        if self._channel is not None:
-            self._channel.send(Stop())
+        self.tell(Stop())
 
     def kill(self) -> None:
         """End the process at once."""

@@ -12,6 +12,7 @@ from tlog.api.connection_table import ConnectionLimits
 from tlog.api.connections import Connections
 from tlog.measures import HttpMeasures
 from tlog.program_log import configure_log
+from tlog.tls import TlsMaterial
 from tlog.workers.channel import Channel
 from tlog.workers.messages import (
     Answer,
@@ -23,6 +24,7 @@ from tlog.workers.messages import (
     State,
     Stop,
     ToWorker,
+    UseTls,
     make_worker_decoder,
 )
 from tlog.workers.remote import Link, RemoteBackend
@@ -50,6 +52,10 @@ class _Worker:
         self._link = Link(self._channel.send)
         self._hello: asyncio.Future[Hello] = asyncio.get_running_loop().create_future()
         self._backend: RemoteBackend | None = None
+        self._connections: Connections | None = None
+        # The newest that came: it may be here before what begins with the Hello is.
+        self._state: State | None = None
+        self._tls: TlsMaterial | None = None
         self._stop = asyncio.Event()
 
     async def run(self, channel_socket: socket.socket, passed: socket.socket) -> None:
@@ -58,10 +64,13 @@ class _Worker:
         await loop.create_unix_connection(lambda: self._channel, sock=channel_socket)
         hello = await self._hello
         configure_log(hello.config.log_level, hello.config.log_format, hello.process)
-        backend = self._backend = RemoteBackend(hello.config, self._link, hello.state)
+        state = self._state or hello.state
+        backend = self._backend = RemoteBackend(hello.config, self._link, state)
         count = hello.config.connections
         limits = ConnectionLimits(count, max(1, count // 2))
-        connections = Connections(make_public_app(backend), hello.grace_s, limits)
+        app = make_public_app(backend)
+        connections = Connections(app, hello.grace_s, limits, self._tls or hello.tls)
+        self._connections = connections
         connections.start()
         accepting: set[asyncio.Task[None]] = set()
 
@@ -94,9 +103,14 @@ class _Worker:
             case Hello():
                 self._hello.set_result(message)
             case State():
+                self._state = message
                 if self._backend is not None:
                     self._backend.update(message)
                 self._channel.send(Confirmed(message.number))
+            case UseTls():
+                self._tls = message.tls
+                if self._connections is not None:
+                    self._connections.use_tls(message.tls)
             case Stop():
                 self._stop.set()
             case Answer() | AppendedEach() | Failure():

@@ -1,0 +1,134 @@
+"""A connection before its TLS handshake is done: counted and timed as those that speak HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import cast
+
+from tlog.api.connection import Connection
+from tlog.api.connection_table import ConnectionTable, peer_address
+
+HANDSHAKE_S = 10.0  # from the connection to the end of the handshake
+# The table's deadline comes first; this one is for what nobody holds any more.
+LOOP_HANDSHAKE_S = 60.0
+CLOSE_S = 30.0  # at the end, for what is still to be sent and for the peer to close too
+
+# Makes what speaks HTTP: given the transport below TLS, and TLS itself.
+MakeConnection = Callable[[asyncio.Transport, ssl.SSLObject], Connection]
+
+
+class TlsHandshake(asyncio.Protocol):
+    """Does the handshake of one accepted connection, and gives way to a Connection."""
+
+    def __init__(
+        self,
+        table: ConnectionTable,
+        context: ssl.SSLContext,
+        make: MakeConnection,
+        on_end: Callable[[TlsHandshake, bool], None],
+    ) -> None:
+        """Be admitted by the table, do the handshake, and make what comes after it.
+
+        on_end: called once, with whether it was done.
+        """
+        self.address = ""
+        self.idle = True  # nothing is lost if it gives way
+        self._table = table
+        self._context = context
+        self._make = make
+        self._on_end = on_end
+        self._loop = asyncio.get_running_loop()
+        self._since = self._loop.time()
+        self._transport: asyncio.Transport | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._connection: Connection | None = None
+        self._lost = self._done = False
+        # What came before the loop's TLS stood, encrypted; then what came with its end, in clear.
+        self._early = bytearray()
+        self._tls_stands = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, unless this is one connection too many: then it ends at once."""
+        self._transport = cast("asyncio.Transport", transport)
+        self.address = peer_address(transport.get_extra_info("peername"))
+        if not self._table.admit(self):
+            self._transport.abort()
+            self._on_end(self, False)  # noqa: FBT003 - the callback says it
+            return
+        self._task = self._loop.create_task(self._shake(self._transport))
+        self._task.add_done_callback(self._ended)
+        # start_tls may find that a part of the handshake was read already: uvloop begins to read
+        # before the task does. In the next turn the task has put TLS in our place, and in the one
+        # after that TLS begins; then it is given what came, before anything else can come.
+        self._loop.call_soon(self._loop.call_soon, self._give_early)
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what is not for us: it is read no further until it can be passed on."""
+        self._early += data
+        if not self._tls_stands and self._transport is not None:
+            self._transport.pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended, before TLS began or in the moment in which it was done."""
+        self._lost = True
+        if self._connection is not None:
+            self._connection.connection_lost(exc)
+        elif self._task is not None:
+            self._task.cancel()
+
+    def is_late(self, now: float) -> bool:
+        """Whether it had its time."""
+        return now - self._since > HANDSHAKE_S
+
+    def abort(self) -> None:
+        """End at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _give_early(self) -> None:
+        self._tls_stands = True
+        early, self._early = self._early, bytearray()
+        protocol = None if self._transport is None else self._transport.get_protocol()
+        if isinstance(protocol, asyncio.Protocol) or self._lost or not early:
+            return
+        below = cast("asyncio.BufferedProtocol", protocol)
+        while early:
+            buffer = memoryview(below.get_buffer(len(early)))
+            count = min(len(buffer), len(early))
+            buffer[:count] = early[:count]
+            below.buffer_updated(count)
+            del early[:count]
+
+    async def _shake(self, transport: asyncio.Transport) -> None:
+        try:
+            tls = await self._loop.start_tls(
+                transport,
+                self,
+                self._context,
+                server_side=True,
+                ssl_handshake_timeout=LOOP_HANDSHAKE_S,
+                ssl_shutdown_timeout=CLOSE_S,
+            )
+        except (OSError, ValueError):
+            return  # what a client does wrong is counted, and fills no log
+        ssl_object = None if tls is None else tls.get_extra_info("ssl_object")
+        if tls is None or ssl_object is None:
+            return  # it was gone before the handshake was done
+        self._done = True
+        if self._lost or tls.is_closing():
+            return
+        self._table.remove(self)
+        connection = self._connection = self._make(transport, ssl_object)
+        tls.set_protocol(connection)
+        connection.connection_made(tls)
+        if self._early:
+            connection.data_received(bytes(self._early))
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del task  # a defect in it is told by the loop
+        self._table.remove(self)
+        if self._connection is None:
+            self.abort()
+        self._on_end(self, self._done)

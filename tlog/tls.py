@@ -1,0 +1,121 @@
+"""TLS as the server speaks it: what its files held, and the contexts that are made of it.
+
+A context is made of bytes that were read once, so that certificate and key are of one moment, and
+so that worker processes, which are given the bytes, need not be able to read the files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tlog.errors import TlsFileError
+
+_SENTENCES = {
+    "KEY_VALUES_MISMATCH": "the key is not that of the certificate",
+    "NO_START_LINE": "expected PEM",
+    "BAD_END_LINE": "expected PEM, got a part of it",
+    "EE_KEY_TOO_SMALL": "the key is too short",
+    "CA_MD_TOO_WEAK": "a signature in the chain is of a broken hash",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TlsMaterial:
+    """What TLS is done with: PEM, the server's certificate first in its chain.
+
+    client_ca: certificates of those who sign clients' certificates; None asks clients for none.
+    client_required: whether a client without a certificate is refused.
+    """
+
+    certificate: bytes
+    key: bytes = field(repr=False)
+    client_ca: bytes | None = None
+    client_required: bool = False
+
+
+def make_context(material: TlsMaterial) -> ssl.SSLContext:
+    """A server's context: TLS 1.2 and later, HTTP/1.1.
+
+    Raises:
+        TlsFileError: certificate, key and authorities are not PEM, or do not belong together.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(["http/1.1"])
+    with _readable(material.certificate) as certificate, _readable(material.key) as key:
+        try:
+            context.load_cert_chain(certificate, key, password=_refuse_encrypted)
+        except (ssl.SSLError, OSError) as error:
+            message = f"certificate and key: {_sentence(error)}"
+            raise TlsFileError(message) from error
+    if material.client_ca is not None:
+        # A session that is taken up again would skip the check of the client's certificate.
+        context.options |= ssl.OP_NO_TICKET
+        context.num_tickets = 0
+        context.verify_mode = ssl.CERT_REQUIRED if material.client_required else ssl.CERT_OPTIONAL
+        with _readable(material.client_ca) as authorities:
+            try:
+                context.load_verify_locations(authorities)
+            except (ssl.SSLError, OSError) as error:
+                message = f"certificates of the clients' authorities: {_sentence(error)}"
+                raise TlsFileError(message) from error
+    return context
+
+
+def expiry_of(certificate: bytes) -> int:
+    """Not-after of the first certificate in PEM, as POSIX seconds.
+
+    Raises:
+        TlsFileError: it cannot be read.
+    """
+    try:
+        first = x509.load_pem_x509_certificates(certificate)[0]
+        return int(first.not_valid_after_utc.timestamp())
+    except ValueError as error:
+        message = "certificate: expected X.509 in PEM"
+        raise TlsFileError(message) from error
+
+
+def public_key_hash(certificate: bytes) -> bytes | None:
+    """SHA-256 of a DER certificate's SubjectPublicKeyInfo (RFC 5280, 4.1); None if it has none.
+
+    It is what a certificate and those that replace it for the same key have in common.
+    """
+    try:
+        key = x509.load_der_x509_certificate(certificate).public_key()
+        encoded = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    return hashlib.sha256(encoded).digest()
+
+
+@contextmanager
+def _readable(content: bytes) -> Iterator[str]:
+    """A path of content, which is in memory only; for OpenSSL, which takes no bytes."""
+    with os.fdopen(os.memfd_create("tlog-tls"), "wb") as file:
+        file.write(content)
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}"
+
+
+def _refuse_encrypted() -> NoReturn:
+    """Called for a pass phrase: a server that begins unattended has none."""
+    message = "certificate and key: the key is encrypted, expected one without a pass phrase"
+    raise TlsFileError(message)
+
+
+def _sentence(error: OSError) -> str:
+    """What is wrong, without the name of a file that only OpenSSL knew."""
+    reason = getattr(error, "reason", None) or "NO_START_LINE"
+    return _SENTENCES.get(reason, reason.lower().replace("_", " "))
