@@ -12,7 +12,9 @@ from tlog.errors import StoreError
 from tlog.sqlite import (
     Column,
     check_row,
+    committing,
     create_database,
+    empty_write_ahead_log,
     open_database,
     row_digest,
     wrapping,
@@ -64,7 +66,7 @@ class CheckpointStore:
         return CheckpointStore(path)
 
     def add(self, published: Published) -> None:
-        """Store a checkpoint durably; one of a size that is there is replaced."""
+        """Store a checkpoint durably; one of a size that is there is replaced. `settle` follows."""
         columns: list[Column] = [
             published.size,
             published.root,
@@ -72,11 +74,16 @@ class CheckpointStore:
             published.note,
             published.receipt_signature,
         ]
-        with self._lock, writing(self._name, self._database):
+        with self._lock, committing(self._name, self._database):
             self._database.execute(
                 "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)",
                 [*columns, row_digest(TABLE, columns)],
             )
+
+    def settle(self) -> None:
+        """Empty the write-ahead log, where a flipped bit would take checkpoints away unnoticed."""
+        with self._lock:
+            empty_write_ahead_log(self._name, self._database)
 
     def at(self, size: int) -> Published | None:
         """The checkpoint of exactly that size, or None."""

@@ -234,15 +234,19 @@ class Publisher:
         loop = asyncio.get_running_loop()
         try:
             published = await loop.run_in_executor(self._executor, self._writer.publish, record)
+            self._serve(published)
+            if behind_since is not None:
+                self._writer.measures.lag_s.observe(steady_s() - behind_since)
+            await loop.run_in_executor(self._executor, self._writer.checkpoints.settle)
         except (StoreError, FatalLogError) as error:
             self._fail(f"publication failed ({error}): restart the server")
-            return
         except BaseException:
             self._fail("a publication was interrupted: restart the server")
             raise
+
+    def _serve(self, published: Published) -> None:
+        """Let a checkpoint be seen, and wake who waits for it."""
         self.published = published
-        if behind_since is not None:
-            self._writer.measures.lag_s.observe(steady_s() - behind_since)
         for waiter, size in list(self._waiters.items()):
             if size <= published.size and not waiter.done():
                 waiter.set_result(published)

@@ -94,9 +94,21 @@ def writing(name: str, database: sqlite3.Connection) -> Iterator[None]:
     SQLite takes a damaged write-ahead log for a shorter one and says nothing: after a crash and
     one flipped bit a revoked token would be valid again. Rows in the database have digests.
     """
+    with committing(name, database):
+        yield
+    empty_write_ahead_log(name, database)
+
+
+@contextmanager
+def committing(name: str, database: sqlite3.Connection) -> Iterator[None]:
+    """One durable transaction; `empty_write_ahead_log` is to follow soon."""
+    with wrapping(name), database:
+        yield
+
+
+def empty_write_ahead_log(name: str, database: sqlite3.Connection) -> None:
+    """Move what was committed into the database, durably; does nothing when all of it is there."""
     with wrapping(name):
-        with database:
-            yield
         _empty_log(database)
 
 

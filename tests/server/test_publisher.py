@@ -377,6 +377,15 @@ def test_what_a_crash_left_in_the_write_ahead_log_does_not_stay_there(tmp_path: 
     database.close()
 
 
+async def test_a_served_checkpoint_does_not_stay_in_the_write_ahead_log(tmp_path: Path) -> None:
+    """It is served as soon as it is durable, and moved to where its digest protects it after."""
+    async with running_log(tmp_path) as log:
+        appended = await log.sequencer.append([b"x"])
+        assert await log.publisher.wait(appended.size, 20) is not None
+        await until(lambda: (tmp_path / "checkpoints.db-wal").stat().st_size == 0)
+        assert log.checkpoints.at(appended.size) == log.publisher.published
+
+
 def test_memory_heads_behave_as_the_protocol_says() -> None:
     """The double refuses what the real head store refuses."""
     heads = MemoryHeads()
