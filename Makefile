@@ -1,6 +1,6 @@
 # The same commands here and in continuous integration. Each installs what it needs first.
 #   make run    [LISTEN=HOST:PORT] [DATA=DIR] [SAMPLES=DIR]    a log with real entries, until interrupted
-#   make test   [PYTHON=python3.12] [ARGS="-k name"]           lint, types, import rules, then the tests
+#   make test   [PYTHON=python3.13] [ARGS="-k name"]           lint, types, import rules, then the tests
 #   make faults [IMAGES=2000] [FLIPS=200]                      power cuts and flipped bits, more than in make test
 #   make crash  [CYCLES=100]                                   kill -9 under load, again and again
 #   make bench  [BENCH_SECONDS=3] [BENCH_ENTRIES=8000000]      speed, beside the machine's limits (docs/bench.md)

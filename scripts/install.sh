@@ -1,7 +1,7 @@
 #!/bin/sh
 # Build .venv in the checkout: `scripts/install.sh [PYTHON]`, quick and silent when nothing has changed.
 #
-# PYTHON names an interpreter (python3.12, /usr/bin/python3). Without it a .venv of any supported version is kept, and
+# PYTHON names an interpreter (python3.13, /usr/bin/python3). Without it a .venv of any supported version is kept, and
 # a new one is built with the first supported interpreter found. The packages are exactly those of requirements.lock,
 # each compared with its hash; the project itself is installed editable. Two stamps in .venv say what it was built from.
 set -eu
@@ -48,13 +48,26 @@ choose_python() {
         find_python "$wanted" || fail "no working $wanted (3.11 or newer) here, in pyenv or in the system's packages"
         return
     fi
-    for name in python3 python3.12 python3.11; do
+    for name in python3 python3.12 python3.11 python3.13; do
         if supported "$name"; then command -v "$name"; return; fi
     done
-    for name in python3.12 python3.11; do
+    for name in python3.12 python3.11 python3.13; do
         if find_python "$name"; then return; fi
     done
     fail "Python 3.11 or newer is needed; name one with PYTHON=..."
+}
+
+pip_install() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"; }
+
+# The newest Pythons have none yet: there it is built against the system's LevelDB.
+plyvel_has_wheel() {
+    pip_install --dry-run --no-deps --only-binary :all: "$(sed -n 's/^\(plyvel==[^ ]*\).*/\1/p' requirements.lock)" >/dev/null 2>&1
+}
+
+# The headers of LevelDB and of this Python are found by a C++ compiler.
+plyvel_compiles() {
+    include=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+    printf '#include <leveldb/db.h>\n#include <Python.h>\n' | c++ -x c++ -E -I "$include" - >/dev/null 2>&1
 }
 
 # compiles NAME: it runs, and finds the headers of the C library
@@ -93,13 +106,18 @@ if [ "$(cat "$venv/stamp-packages" 2>/dev/null)" != "$version $built_from" ] || 
     say "building $venv with Python $version"
     rm -rf "$venv"
     "$python" -m venv "$venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock ||
-        fail "packages missing; where one has no wheel for this machine, a compiler, python3-dev and libleveldb-dev are needed"
+    if ! plyvel_has_wheel; then
+        plyvel_compiles || apt_install g++ libleveldb-dev || say "what plyvel is built with cannot be installed"
+        plyvel_compiles || apt_install "python$version-dev" || true
+        plyvel_compiles || fail "plyvel has no wheel for this Python: a C++ compiler, Python's headers and libleveldb-dev are needed"
+        say "building plyvel"
+    fi
+    pip_install --require-hashes -r requirements.lock || fail "packages missing"
     printf '%s\n' "$version $built_from" >"$venv/stamp-packages"
 fi
 
 project=$(digest_of pyproject.toml proofs/tlog_proofs/__init__.py)
 if [ "$(cat "$venv/stamp-project" 2>/dev/null)" != "$project" ]; then
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+    pip_install --no-deps --no-build-isolation --editable .
     printf '%s\n' "$project" >"$venv/stamp-project"
 fi

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 
 from tlog.api.app import App
 from tlog.api.connection_table import ConnectionLimits
@@ -37,7 +38,7 @@ class Listener:
         make = self.connections.make
         for bound in self._sockets:
             if bound.family == socket.AF_UNIX:
-                server = await loop.create_unix_server(make, sock=bound, backlog=BACKLOG)
+                server = await _serve_unix(make, bound)
             else:
                 server = await loop.create_server(make, sock=bound, backlog=BACKLOG)
             self._servers.append(server)
@@ -53,3 +54,14 @@ class Listener:
         for bound in self._sockets:
             bound.close()
         await self.connections.close()
+
+
+async def _serve_unix(make: Callable[[], asyncio.Protocol], bound: socket.socket) -> asyncio.Server:
+    """Serve a unix socket, whose file stays: tlog.local binds and removes it."""
+    loop = asyncio.get_running_loop()
+    if sys.version_info >= (3, 13):
+        # Else asyncio looks for the file, under a name that leads through a closed descriptor.
+        serving = loop.create_unix_server(make, sock=bound, backlog=BACKLOG, cleanup_socket=False)
+    else:
+        serving = loop.create_unix_server(make, sock=bound, backlog=BACKLOG)
+    return await serving
