@@ -6,7 +6,7 @@ import base64
 import json
 import subprocess
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,36 @@ class Signed:
     key: str
     vkey: str
     note: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CosignerKeys:
+    """Keys that Go made: Ed25519, the signer key of type 0x01, its vkey of 0x04; ML-DSA-44."""
+
+    key: str
+    vkey: str
+    ml_dsa_key: str
+    ml_dsa_vkey: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A note that Go opened: (name, key id, timestamp) of each verified line, count of others."""
+
+    verified: list[tuple[str, bytes, int]]
+    unverified: int
+
+
+@dataclass(frozen=True, slots=True)
+class Subtree:
+    """What an ML-DSA-44 cosigner signs; without a signature, it is to be signed."""
+
+    timestamp: int
+    origin: str
+    start: int
+    end: int
+    root: bytes
+    signature: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +97,43 @@ class GoVerifier:
         """Make a key of that name and sign the text with it."""
         answer = self._run("sign", {"name": name, "text": text})
         return Signed(answer["key"], answer["vkey"], base64.b64decode(answer["note"]))
+
+    def cosigner_keys(self, name: str) -> CosignerKeys:
+        """Make a cosigner's key of each kind."""
+        return CosignerKeys(**self._run("keys", {"name": name}))
+
+    def cosign(self, keys: Sequence[str], text: str) -> bytes:
+        """Cosign a checkpoint with signer keys, now; return the note."""
+        return base64.b64decode(self._run("cosign", {"keys": list(keys), "text": text})["note"])
+
+    def open(self, vkeys: Sequence[str], notes: Sequence[bytes]) -> list[Opened]:
+        """Open notes with keys of any type."""
+        answer = self._run("open", {"vkeys": list(vkeys), "notes": list(map(_encode, notes))})
+        return [
+            Opened(
+                [
+                    (line["name"], bytes.fromhex(line["id"]), line["timestamp"])
+                    for line in note["verified"]
+                ],
+                note["unverified"],
+            )
+            for note in answer["notes"]
+        ]
+
+    def subtrees(self, key: str, vkey: str, trees: Sequence[Subtree]) -> list[bytes]:
+        """Verify each subtree's signature, or make it with the signer key; return all of them."""
+        shown = [
+            {**asdict(tree), "root": tree.root.hex(), "signature": _encode(tree.signature)}
+            for tree in trees
+        ]
+        answer = self._run("subtrees", {"key": key, "vkey": vkey, "subtrees": shown})
+        return [base64.b64decode(signature) for signature in answer["signatures"]]
+
+    def satisfied(self, policy: str, notes: Sequence[bytes]) -> list[bool]:
+        """Say of each note whether the policy's quorum cosigned it."""
+        request = {"policy": policy, "notes": list(map(_encode, notes))}
+        satisfied: list[bool] = self._run("policy", request)["satisfied"]
+        return satisfied
 
     def _run(self, verb: str, request: object) -> dict[str, Any]:
         done = subprocess.run(

@@ -21,11 +21,16 @@ var verbs = map[string]func() (any, error){
 	"consistency": with(checkConsistency),
 	"prove":       with(prove),
 	"sign":        with(sign),
+	"keys":        with(keys),
+	"cosign":      with(cosign),
+	"open":        with(open),
+	"subtrees":    with(subtrees),
+	"policy":      with(policy),
 }
 
 func main() {
 	if len(os.Args) != 2 || verbs[os.Args[1]] == nil {
-		fail(errors.New("usage: verify inclusion|consistency|prove|sign <JSON"))
+		fail(errors.New("usage: verify inclusion|consistency|prove|sign|keys|cosign|open|subtrees|policy <JSON"))
 	}
 	answer, err := verbs[os.Args[1]]()
 	if err == nil {
