@@ -28,6 +28,7 @@ from tlog_proofs import MalformedError, TlogError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+    from ssl import SSLContext
     from types import TracebackType
 
 DEFAULT_TIMEOUT_S = 60.0
@@ -113,6 +114,7 @@ class HttpFetcher:
         connector: aiohttp.BaseConnector | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         retries: Retries | None = None,
+        ssl: SSLContext | None = None,
     ) -> None:
         """Check the address and the token; nothing is opened before the context is entered.
 
@@ -122,6 +124,8 @@ class HttpFetcher:
             connector: another way to the server, as aiohttp.UnixConnector; closed with the fetcher.
             timeout_s: seconds for one whole answer.
             retries: how to ask again when reading; without it by a RetryPolicy's defaults.
+            ssl: whom to trust, and which certificate to show; without it the system's authorities
+                and none. Not used with a connector.
 
         Raises:
             MalformedUrlError: url is no log's address.
@@ -134,6 +138,7 @@ class HttpFetcher:
                 raise MalformedError("token: expected the characters of a bearer token (RFC 6750)")
             self._headers["Authorization"] = f"Bearer {token}"
         self._connector = connector
+        self._ssl = ssl
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
         self._retries = retries or Retries()
         self._session: aiohttp.ClientSession | None = None  # owned by the context
@@ -146,7 +151,10 @@ class HttpFetcher:
     async def __aenter__(self) -> Self:
         """Open the session."""
         self._session = aiohttp.ClientSession(
-            connector=self._connector or aiohttp.TCPConnector(limit=MAX_CONNECTIONS),
+            connector=self._connector
+            or aiohttp.TCPConnector(
+                limit=MAX_CONNECTIONS, ssl=True if self._ssl is None else self._ssl
+            ),
             headers=self._headers,
             timeout=self._timeout,
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -257,3 +257,51 @@ def test_off_loopback_no_proxy_is_needed(data: Path) -> None:
         assert status == 200
         assert [log["name"] for log in json.loads(body)["logs"]] == ["a"]
         assert process.stop() == 0
+
+
+def _command(data: Path, url: str, *arguments: str, **settings: str) -> tuple[int, str, str]:
+    """Run a client command; exit code, stdout, stderr."""
+    environment = {
+        **os.environ,
+        "XDG_STATE_HOME": str(data.parent / "state"),
+        "TLOG_URL": f"{url}/logs/a",
+        **settings,
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", "tlog", *arguments],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=TIMEOUT_S,
+        env=environment,
+        cwd=ROOT,
+    )
+    assert "Traceback" not in ended.stderr
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+def test_client_commands_trust_the_authorities_they_are_given(
+    data: Path, server: ServerProcess
+) -> None:
+    """Entries go in and come out with --ca or TLOG_CA; without, the certificate is not trusted."""
+    ca = data.parent / "ca.pem"
+    ca.write_bytes(AUTHORITY.pem)
+    (data.parent / "entry").write_bytes(b"hello")
+    append = ("append", str(data.parent / "entry"), "--retry-for", "0")
+    token = make_token(data, "append", "read")
+    trusted = {"TLOG_CA": str(ca), "TLOG_TOKEN": token}
+    assert _command(data, server.url, *append, **trusted)[0] == 0
+    vkey = json.loads(tlog("log", "list", "--data", str(data), "--json"))[0]["vkey"]
+    known = {"TLOG_VKEY": vkey, "TLOG_TOKEN": token}
+    got = _command(data, server.url, "get", "1", "--ca", str(ca), **known)
+    assert got[:2] == (0, "hello")
+    code, _, complaint = _command(data, server.url, *append, TLOG_TOKEN=token)
+    assert (code, "the certificate is not trusted" in complaint) == (3, True)
+    code, _, complaint = _command(data, server.url, *append, TLOG_TOKEN=token, TLOG_CA="/absent")
+    assert (code, "--ca /absent: No such file" in complaint) == (2, True)
+    (data.parent / "none").write_bytes(b"none")
+    options = ("--client-cert", str(data.parent / "none"))
+    code, _, complaint = _command(data, server.url, *append, *options, TLOG_TOKEN=token)
+    assert (code, "expected PEM" in complaint) == (2, True)
+    code, _, complaint = _command(data, server.url, *append, "--client-key", str(ca))
+    assert (code, "--client-key needs --client-cert" in complaint) == (2, True)

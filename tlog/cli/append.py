@@ -12,13 +12,13 @@ import click
 from tlog.cli.entry_ids import EntryIds, id_option, id_prefix_option, make_entry_ids
 from tlog.cli.entry_lines import read_batches
 from tlog.cli.options import (
+    access_options,
     json_option,
     make_retries,
     open_fetcher,
     open_heads,
     retry_for_option,
     state_option,
-    token_option,
     trust_options,
     url_option,
 )
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 @click.option("--lines", is_flag=True, help="One entry a line, without its LF.")
 @url_option(appends=True)
 @trust_options(required=False)
-@token_option
+@access_options
 @id_option
 @id_prefix_option
 @retry_for_option

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tlog.cli.options import (
+    access_options,
     is_typed,
     json_option,
     make_retries,
@@ -18,7 +19,6 @@ from tlog.cli.options import (
     open_heads,
     retry_for_option,
     state_option,
-    token_option,
     trust_options,
     url_option,
 )
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.command()
 @url_option(required=False)
 @trust_options(required=False)
-@token_option
+@access_options
 @click.option("--data", "data_dir", type=click.Path(), help="A data directory of this machine.")
 @click.option("--log", "log_name", help="The log's name, with --data.")
 @click.option("--fresh", is_flag=True, help="Compare everything, whatever an interrupted run has.")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from tlog.cli.options import (
+    access_options,
     json_option,
     make_retries,
     open_fetcher,
     open_heads,
     retry_for_option,
     state_option,
-    token_option,
     trust_options,
     url_option,
 )
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.command()
 @url_option()
 @trust_options()
-@token_option
+@access_options
 @retry_for_option
 @state_option
 @json_option

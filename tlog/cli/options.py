@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 from click.core import ParameterSource
 
+from tlog.cli.client_tls import client_context, tls_options
 from tlog.cli.output import read_file, warn
 from tlog_clients import (
     DEFAULT_RETRY_FOR_S,
@@ -159,12 +160,16 @@ def _of_one_log(source: LogKey | Policy) -> LogTrust:
         raise click.BadParameter(str(error), param_hint="'--policy'") from None
 
 
-token_option = click.option(
-    "--token",
-    envvar="TLOG_TOKEN",
-    show_envvar=True,
-    help="Token for the log; better given by the environment, where others do not see it.",
-)
+def access_options(command: _Command) -> _Command:
+    """--token, or TLOG_TOKEN, and how TLS is spoken: what a server wants of its callers."""
+    return click.option(
+        "--token",
+        envvar="TLOG_TOKEN",
+        show_envvar=True,
+        help="Token for the log; better given by the environment, where others do not see it.",
+    )(tls_options(command))
+
+
 state_option = click.option(
     "--state",
     "state_path",
@@ -197,12 +202,13 @@ def open_fetcher(url: str, token: str | None, retries: Retries) -> HttpFetcher:
     """Make the HTTP client of a log, and warn where the token could be read on its way.
 
     Raises:
-        click.UsageError: the token is none.
+        click.UsageError: the token is none, or a file of the TLS options cannot be used.
     """
     if token is not None and not is_private_transport(url):
         warn("the token travels unencrypted: use https")
+    tls = client_context(click.get_current_context())
     try:
-        return HttpFetcher(url, token=token, retries=retries)
+        return HttpFetcher(url, token=token, retries=retries, ssl=tls)
     except MalformedError as error:
         raise click.UsageError(str(error)) from None
 

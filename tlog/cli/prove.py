@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from tlog.cli.options import (
+    access_options,
     json_option,
     make_retries,
     open_fetcher,
     open_heads,
     retry_for_option,
     state_option,
-    token_option,
     trust_options,
     url_option,
 )
@@ -33,7 +33,7 @@ TLOG_PROOF, RECEIPT = "tlog-proof", "receipt"
 @click.argument("index", type=click.IntRange(0, MAX_SIZE))
 @url_option()
 @trust_options()
-@token_option
+@access_options
 @retry_for_option
 @state_option
 @click.option(
