@@ -3,7 +3,7 @@
 #   make test   [PYTHON=python3.13] [ARGS="-k name"]           lint, types, import rules, then the tests
 #   make faults [IMAGES=2000] [FLIPS=200]                      power cuts and flipped bits, more than in make test
 #   make crash  [CYCLES=100]                                   kill -9 under load, again and again
-#   make bench  [BENCH_SECONDS=3] [BENCH_ENTRIES=8000000]      speed, beside the machine's limits (docs/bench.md)
+#   make bench  [SECTIONS="singles reads"] [BENCH_SECONDS=3]   speed, beside the machine's limits (docs/bench.md)
 PYTHON ?=
 ARGS ?=
 BIN := .venv/bin
@@ -26,7 +26,7 @@ PROCESS_TESTS = tests/cli/test_server_process.py tests/cli/test_admin_listen.py 
 
 # Needs Go; says why it skips where Go is absent.
 test-peers: install
-	$(BIN)/pytest -m peers -rs tests/peers $(ARGS)
+	$(BIN)/pytest -m peers -rs tests/peers tests/bench $(ARGS)
 
 IMAGES ?= 2000
 FLIPS ?= 200
@@ -58,7 +58,7 @@ openapi: install
 	$(BIN)/python -m tests.make_openapi
 
 bench: install
-	@$(BIN)/python -m bench
+	@SECTIONS="$(SECTIONS)" $(BIN)/python -m bench
 
 # How long a server takes to start; ENTRIES=10000000 in its log.
 bench-start: install

@@ -36,12 +36,18 @@ BYTES_ON_DISK = 170  # an entry, at most, with its share of tiles, ids, index an
 
 
 def fill(
-    data: DataDirectory, size: int, progress: Callable[[int], None], *, ids: bool = False
+    data: DataDirectory,
+    size: int,
+    progress: Callable[[int], None],
+    *,
+    ids: bool = False,
+    random_bytes: int = 0,
 ) -> float:
     """Append to the log of a directory that no server has, up to `size`; seconds that it took.
 
     The last batch is cut so that the size is met exactly. ids: one entry in ID_EVERY has an id;
     it is made up: nobody will ask for it, but whoever looks for another looks past it.
+    random_bytes: entries are so many random bytes; 0: they look like events, of ENTRY_BYTES.
     """
     start = time.perf_counter()
     directory = data.path / "logs" / LOG
@@ -52,7 +58,8 @@ def fill(
             edge = load_right_edge(store, store.newest_commit().size)
             key = _add_week_key(data.path, edge.size) if ids else None
             while edge.size < size:
-                edge = _append(store, edge, min(BATCH, size - edge.size), key)
+                count = min(BATCH, size - edge.size)
+                edge = _append(store, edge, _entries(edge.size, count, random_bytes), key)
                 progress(edge.size)
             _sign(data.path, store, edge)
         finally:
@@ -73,9 +80,9 @@ def _add_week_key(data_dir: Path, size: int) -> WeekKey:
     return key
 
 
-def _append(store: LevelDBStore, edge: RightEdge, count: int, key: WeekKey | None) -> RightEdge:
-    sessions = _random_pieces(count, SESSION_BYTES)
-    entries = [_entry(index, session) for index, session in enumerate(sessions, edge.size)]
+def _append(
+    store: LevelDBStore, edge: RightEdge, entries: Sequence[bytes], key: WeekKey | None
+) -> RightEdge:
     hashes = [leaf_hash(entry) for entry in entries]
     extended, tiles = edge.extend(hashes)
     record = CommitRecord(edge.size, extended.size, extended.root, int(time.time()))
@@ -97,6 +104,13 @@ def _id_rows(key: WeekKey, first_index: int, entries: Sequence[bytes]) -> tuple[
 def _random_pieces(count: int, size: int) -> list[bytes]:
     noise = os.urandom(count * size)
     return [noise[at : at + size] for at in range(0, len(noise), size)]
+
+
+def _entries(first_index: int, count: int, random_bytes: int) -> list[bytes]:
+    if random_bytes:
+        return _random_pieces(count, random_bytes)
+    sessions = _random_pieces(count, SESSION_BYTES)
+    return [_entry(index, session) for index, session in enumerate(sessions, first_index)]
 
 
 def _entry(index: int, session: bytes) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,18 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL
 
+from bench.go import CACHE, build
 from bench.machine import Latency
 from bench.process import ROOT, BenchError
 
-SOURCES = Path(__file__).parent / "appendload"
-PROGRAM = ROOT / ".cache" / "bench" / "appendload"
+SOURCES = Path(__file__).parent / "loadgen"
+PROGRAM = CACHE / "loadgen"
 ENTRY_BYTES = 600
 FOREVER_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where requests go; an empty token is not sent."""
+    """Where requests go; an empty token is not sent. GETs name their own paths."""
 
     address: str
     path: str
@@ -33,11 +33,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What one run of a generator found: requests a second, and their latency."""
+    """What one run of a generator found: requests a second, their latency, bytes of an answer."""
 
     requests: int
     rate: float
     latency: Latency
+    body_bytes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +50,42 @@ class Batches:
     ids: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Gets:
+    """The paths in a file, one a line, over so many connections; once: each of them once."""
+
+    paths: Path
+    connections: int
+    once: bool = False
+
+
 class Generator:
-    """Keeps connections busy with single entries or with batches."""
+    """Keeps connections busy with single entries, with batches or with GETs."""
 
     def __init__(self) -> None:
         """Build the Go generator; where that fails, `reason` says why Python's is used."""
-        self.reason = _build()
+        self.reason = build(SOURCES, PROGRAM)
 
     @property
     def name(self) -> str:
-        """Which one makes the single appends."""
-        return "appendload (Go)" if not self.reason else f"bench.load (Python: {self.reason})"
+        """Which one makes the single appends and the GETs."""
+        return "loadgen (Go)" if not self.reason else f"bench.load (Python: {self.reason})"
 
     def singles(self, target: Target, connections: int, seconds: float) -> Sent:
         """One entry a request."""
-        if self.reason:
-            return _send(_python(), target, connections, seconds)
-        return _send([str(PROGRAM)], target, connections, seconds)
+        return _send(_command(self._program(), target, connections, seconds), target)
 
     def batches(self, target: Target, load: Batches, seconds: float) -> Sent:
         """Batches, always from Python: a hundred requests a second are few."""
         ids = ["--ids"] if load.ids else []
         command = [*_python(), f"--batch={load.entries}", *ids]
-        return _send(command, target, load.connections, seconds)
+        return _send(_command(command, target, load.connections, seconds), target)
+
+    def gets(self, target: Target, load: Gets, seconds: float) -> Sent:
+        """GETs, in the order of the file over all connections, for so long at most."""
+        once = ["--once"] if load.once else []
+        command = [*self._program(), f"--paths={load.paths.resolve()}", *once]
+        return _send(_command(command, target, load.connections, seconds), target)
 
     @contextmanager
     def batches_behind(self, target: Target, batch: int) -> Iterator[None]:
@@ -84,6 +98,9 @@ class Generator:
                 yield
             finally:
                 running.kill()
+
+    def _program(self) -> list[str]:
+        return _python() if self.reason else [str(PROGRAM)]
 
 
 def _python() -> list[str]:
@@ -105,9 +122,9 @@ def _environment(target: Target) -> dict[str, str]:
     return {**os.environ, "BENCH_TOKEN": target.token}
 
 
-def _send(command: Sequence[str], target: Target, connections: int, seconds: float) -> Sent:
+def _send(command: Sequence[str], target: Target) -> Sent:
     done = subprocess.run(
-        _command(command, target, connections, seconds),
+        command,
         capture_output=True,
         check=False,
         cwd=ROOT,
@@ -117,25 +134,14 @@ def _send(command: Sequence[str], target: Target, connections: int, seconds: flo
     if done.returncode != 0:
         message = f"the load generator failed: {done.stderr.strip()[-2000:]}"
         raise BenchError(message)
-    told = json.loads(done.stdout)
+    return parse_told(done.stdout)
+
+
+def parse_told(line: str) -> Sent:
+    """What a generator printed; BenchError when a request failed, or none was answered."""
+    told = json.loads(line)
     if told["errors"] or not told["ok"]:
         message = f"{told['errors']} of the requests failed, the first with: {told['first_error']}"
         raise BenchError(message)
-    return Sent(told["ok"], told["rate"], Latency(told["p50_ms"], told["p99_ms"]))
-
-
-def _build() -> str:
-    """Build the Go program into the cache; the reason why not, or an empty string."""
-    go = shutil.which("go")
-    if go is None:
-        return "Go is not installed"
-    PROGRAM.parent.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        [go, "build", "-o", str(PROGRAM), "."],
-        capture_output=True,
-        check=False,
-        cwd=SOURCES,
-        env={**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": "-buildvcs=false"},
-        text=True,
-    )
-    return "" if done.returncode == 0 else f"Go failed: {done.stderr.strip()[-200:]}"
+    latency = Latency(told["p50_ms"], told["p99_ms"])
+    return Sent(told["ok"], told["rate"], latency, told["bytes"] / told["ok"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import platform
 import time
@@ -14,9 +15,10 @@ from pathlib import Path
 
 from bench.process import busy_seconds, cpu_seconds, own_cpu_seconds
 
-PROBE_SYNCS = 200
+PROBE_SYNCS = 200  # at most
+PROBE_S = 0.2  # at most, of a disk that is slow: there are a hundred probes in a run
 PROBE_BYTES = 4096
-HASH_REPEATS = 100_000
+HASH_REPEATS = 1_000  # between two looks at the clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,14 @@ class Conditions:
     others_cores: float
 
 
+@dataclass(frozen=True, slots=True)
+class Syncs:
+    """Syncs a second, and how long one took."""
+
+    rate: float
+    latency: Latency
+
+
 class Surroundings:
     """Watches the disk and the cores around each measurement; keeps every sync's duration."""
 
@@ -60,19 +70,33 @@ class Surroundings:
         return latency(self._syncs)
 
     def probe(self) -> Latency:
-        """Time PROBE_SYNCS appends, each with its fdatasync."""
-        durations = []
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
-        try:
-            for _ in range(PROBE_SYNCS):
-                start = time.perf_counter()
-                os.write(descriptor, bytes(PROBE_BYTES))
-                os.fdatasync(descriptor)
-                durations.append(time.perf_counter() - start)
-        finally:
-            os.close(descriptor)
+        """Time up to PROBE_SYNCS appends, each with its fdatasync."""
+        durations = self._sync_for(PROBE_S, PROBE_SYNCS)
         self._syncs += durations
         return latency(durations)
+
+    def measure_syncs(self, seconds: float) -> Syncs:
+        """As many as can be done in so long, one after the other."""
+        durations = self._sync_for(seconds)
+        return Syncs(len(durations) / sum(durations), latency(durations))
+
+    def _sync_for(self, seconds: float, most: float = math.inf) -> list[float]:
+        """How long each took; one at least."""
+        durations: list[float] = []
+        with self._file() as descriptor:
+            end = time.perf_counter() + seconds
+            while not durations or (len(durations) < most and time.perf_counter() < end):
+                durations.append(_timed_sync(descriptor))
+        return durations
+
+    @contextmanager
+    def _file(self) -> Iterator[int]:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+        descriptor = os.open(self._path, flags, 0o600)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
     @contextmanager
     def around(self, *pids: int) -> Iterator[list[Conditions]]:
@@ -93,13 +117,23 @@ def _our_seconds(pids: Sequence[int]) -> float:
     return own_cpu_seconds() + sum(map(cpu_seconds, pids))
 
 
-def sha256_per_second(size: int) -> float:
+def _timed_sync(descriptor: int) -> float:
+    start = time.perf_counter()
+    os.write(descriptor, bytes(PROBE_BYTES))
+    os.fdatasync(descriptor)
+    return time.perf_counter() - start
+
+
+def sha256_per_second(size: int, seconds: float) -> float:
     """SHA-256 digests a second, of messages of `size` bytes, one thread."""
     message = os.urandom(size)
+    count = 0
     start = time.perf_counter()
-    for _ in range(HASH_REPEATS):
-        hashlib.sha256(message).digest()
-    return HASH_REPEATS / (time.perf_counter() - start)
+    while (passed := time.perf_counter() - start) < seconds or not count:
+        for _ in range(HASH_REPEATS):
+            hashlib.sha256(message).digest()
+        count += HASH_REPEATS
+    return count / passed
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -20,10 +21,33 @@ class BenchError(Exception):
     """One sentence: why nothing can be measured."""
 
 
+def with_children(pid: int) -> list[int]:
+    """A process and all that descend from it: a server with its workers."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            parents[int(path.parent.name)] = int(_stat_fields(path.read_text())[1])
+    found = [pid]
+    for known in found:  # grows while it is walked
+        found += [child for child, parent in parents.items() if parent == known]
+    return found
+
+
 def cpu_seconds(pid: int) -> float:
-    """User and system time that a process has used, all its threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+    """User and system time that a process and its children have used, all their threads."""
+    texts = [Path(f"/proc/{one}/stat").read_text() for one in with_children(pid)]
+    return sum(ticks_of(text) for text in texts) / _TICKS_PER_S
+
+
+def ticks_of(stat: str) -> int:
+    """User and system time in a line of /proc/PID/stat, whose second field may hold anything."""
+    fields = _stat_fields(stat)
+    return int(fields[11]) + int(fields[12])
+
+
+def _stat_fields(stat: str) -> list[str]:
+    """From the third on: the state, the parent..."""
+    return stat.rpartition(")")[2].split()
 
 
 def own_cpu_seconds() -> float:
@@ -43,9 +67,35 @@ def written_bytes(pid: int) -> int:
     return _number(f"/proc/{pid}/io", "write_bytes")
 
 
+def read_bytes(pid: int) -> int:
+    """Bytes that the kernel read from a disk for a process; none for what was in its cache."""
+    return _number(f"/proc/{pid}/io", "read_bytes")
+
+
+def empty_page_cache(directory: Path) -> None:
+    """Ask the kernel to forget the contents of the files under a directory (posix_fadvise).
+
+    It keeps the pages that a process has touched in its mapping of a file: of LevelDB's tables
+    those that were looked at since their opening. read_bytes tells how much came from the disk.
+    """
+    for path in directory.rglob("*"):
+        with suppress(FileNotFoundError):  # a table that LevelDB has just replaced
+            if path.is_file():
+                _forget(path)
+
+
+def _forget(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)  # a dirty page is not dropped
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(descriptor)
+
+
 def anonymous_bytes(pid: int) -> int:
-    """RssAnon: memory that is the process's own, without the tables that LevelDB maps."""
-    return _number(f"/proc/{pid}/status", "RssAnon") * 1024
+    """RssAnon: memory that is a process's own and its children's, without mapped tables."""
+    return 1024 * sum(_number(f"/proc/{one}/status", "RssAnon") for one in with_children(pid))
 
 
 def disk_bytes(directory: Path) -> int:

@@ -28,18 +28,21 @@ class DataDirectory:
         scopes = ("--scope", "append", "--scope", "read")
         return cls(path, _tlog("token", "create", "--data", str(path), "--log", LOG, *scopes))
 
-    def serve(self) -> Child:
+    def serve(self, *, workers: int = 1) -> Child:
         """Start the server with its default settings; only the disk reserve is off."""
         command = [sys.executable, "-m", "tlog", "serve", "--data", str(self.path)]
+        if workers > 1:
+            command += ["--workers", str(workers)]
         return Child(
             [*command, "--listen", "127.0.0.1:0", "--disk-reserve", "0"],
             errors=self.path.with_name(f"{self.path.name}.stderr"),
         )
 
 
-def start_bare(directory: Path) -> Child:
-    """Start the bare handler (bench.bare)."""
-    return Child([sys.executable, "-m", "bench.bare"], errors=directory / "bare.stderr")
+def start_bare(directory: Path, *, low_level: bool = False) -> Child:
+    """Start the bare handlers (bench.bare)."""
+    options = ["--low-level"] if low_level else []
+    return Child([sys.executable, "-m", "bench.bare", *options], errors=directory / "bare.stderr")
 
 
 def _tlog(*arguments: str) -> str:

@@ -14,13 +14,14 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench.batches import BATCH
 from bench.fill import BYTES_ON_DISK, fill
 from bench.generators import Generator, Target
 from bench.machine import Conditions, Facts, Surroundings, facts
 from bench.process import BenchError
 from bench.report import OUT
-from bench.sections import BATCH, FEW
 from bench.server import LOG_PATH, DataDirectory
+from bench.singles import FEW
 from bench.workplace import say, say_progress, work_directory
 
 ENTRIES = "10_000_000"

@@ -1,3 +1,0 @@
-module tlog.example/appendload
-
-go 1.22

@@ -1,0 +1,3 @@
+module tlog.example/loadgen
+
+go 1.22
