@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.vectors import (
     checkpoints,
+    control_notes,
     cosignature_messages,
     cosignatures,
     encodings,
@@ -35,6 +36,7 @@ MAKERS = (
     policies,
     policy_checkpoints,
     encodings,
+    control_notes,
     stores,
 )
 

@@ -6,6 +6,14 @@ a TlogError. Only signatures need the package cryptography, only CBOR needs cbor
 
 from tlog_proofs.cbor import decode_cbor, encode_cbor
 from tlog_proofs.checkpoint import Checkpoint, format_checkpoint, parse_checkpoint
+from tlog_proofs.control_note import (
+    ControlNote,
+    Freeze,
+    Rotation,
+    format_control_note,
+    open_control_note,
+    parse_control_note,
+)
 from tlog_proofs.cosignature import (
     Ed25519CosignatureVerifier,
     MlDsa44CosignatureVerifier,
@@ -23,8 +31,10 @@ from tlog_proofs.entry_bundle import (
 )
 from tlog_proofs.errors import (
     BadSignatureError,
+    IndexMismatchError,
     MalformedCborError,
     MalformedCheckpointError,
+    MalformedControlNoteError,
     MalformedCosignatureError,
     MalformedError,
     MalformedGenesisError,
@@ -176,6 +186,7 @@ __all__ = [
     "BadSignatureError",
     "Checkpoint",
     "ConsistencyProof",
+    "ControlNote",
     "Cosignature",
     "CosignedCheckpoint",
     "Ed25519CosignatureVerifier",
@@ -183,10 +194,13 @@ __all__ = [
     "Ed25519Signer",
     "Ed25519Verifier",
     "EntryBundle",
+    "Freeze",
     "Genesis",
     "InclusionProof",
+    "IndexMismatchError",
     "MalformedCborError",
     "MalformedCheckpointError",
+    "MalformedControlNoteError",
     "MalformedCosignatureError",
     "MalformedError",
     "MalformedGenesisError",
@@ -213,6 +227,7 @@ __all__ = [
     "ReadSubtree",
     "Receipt",
     "RootMismatchError",
+    "Rotation",
     "SignedCheckpoint",
     "Signer",
     "Tile",
@@ -237,6 +252,7 @@ __all__ = [
     "encode_cbor",
     "format_checkpoint",
     "format_consistency_receipt",
+    "format_control_note",
     "format_entry_bundle",
     "format_genesis",
     "format_note",
@@ -246,8 +262,10 @@ __all__ = [
     "leaf_hash",
     "node_hash",
     "open_checkpoint",
+    "open_control_note",
     "open_note",
     "parse_checkpoint",
+    "parse_control_note",
     "parse_cosigner_key",
     "parse_decimal",
     "parse_entry_bundle",

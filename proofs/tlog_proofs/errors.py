@@ -11,6 +11,7 @@
     |  +- MalformedPolicyError            tlog-policy files
     |  +- MalformedTlogProofError         .tlog-proof files
     |  +- MalformedGenesisError           entry 0, origins and kinds
+    |  +- MalformedControlNoteError       control notes: rotations and freezes
     |  +- MalformedCborError              CBOR that is not deterministic, or out of bounds
     |  +- MalformedReceiptError           COSE receipts
     +- VerificationError                  well-formed, and not true
@@ -18,6 +19,7 @@
     |  +- BadSignatureError               a known key's signature fails
     |  +- UnknownKeyError                 no signature by a known key
     |  +- OriginMismatchError             signed, but by or for another log
+    |  +- IndexMismatchError              signed, but for another index
     |  +- UnsignedExtensionError          extension lines that the log's signature does not cover
     |  +- QuorumError                     too few cosignatures for a policy
     +- MissingDependencyError             an extra of this package is not installed
@@ -74,6 +76,10 @@ class MalformedGenesisError(MalformedError):
     """An origin, kind or entry 0 that does not keep the rules."""
 
 
+class MalformedControlNoteError(MalformedError):
+    """Bytes that are not the text of a control note."""
+
+
 class MalformedCborError(MalformedError):
     """CBOR that is not deterministic, holds a type that is not allowed, or is out of bounds."""
 
@@ -127,6 +133,19 @@ class OriginMismatchError(VerificationError):
     def __str__(self) -> str:
         """Both origins."""
         return f"expected a checkpoint of origin {self.expected!a}, got one of {self.actual!a}"
+
+
+class IndexMismatchError(VerificationError):
+    """A control note is about the index `actual` where `expected` was demanded."""
+
+    def __init__(self, expected: int, actual: int) -> None:
+        super().__init__(expected, actual)
+        self.expected = expected
+        self.actual = actual
+
+    def __str__(self) -> str:
+        """Both indexes."""
+        return f"expected a control note of index {self.expected}, got one of {self.actual}"
 
 
 class UnsignedExtensionError(VerificationError):

@@ -19,10 +19,12 @@ from tests.vectors.receipt_bytes import LEAVES, ROOT
 from tlog_proofs import (
     Checkpoint,
     Ed25519Verifier,
+    Freeze,
     Genesis,
     MalformedError,
     NoteSignature,
     Predecessor,
+    Rotation,
     TlogError,
     TlogProof,
     cosignature_timestamp,
@@ -31,14 +33,17 @@ from tlog_proofs import (
     encode_base64,
     encode_cbor,
     format_checkpoint,
+    format_control_note,
     format_entry_bundle,
     format_genesis,
     format_note,
     format_tlog_proof,
     key_id,
     open_checkpoint,
+    open_control_note,
     open_note,
     parse_checkpoint,
+    parse_control_note,
     parse_cosigner_key,
     parse_decimal,
     parse_entry_bundle,
@@ -108,6 +113,15 @@ def reverify_tlog_proof(data: bytes) -> bytes:
     except TlogError as error:
         check_message(error)
     return format_tlog_proof(proof)
+
+
+def reopen_control_note(data: bytes) -> bytes:
+    """Open a control note by one key: if it is accepted, that key signed it for this index."""
+    control = open_control_note(data, LOG.name, 1234, [LOG.verifier])
+    note = parse_note_unverified(data)
+    assert (control.origin, control.index) == (LOG.name, 1234)
+    assert LOG.sign(note.text) in [line.signature for line in note.signatures]
+    return format_note(format_control_note(control), note.signatures)
 
 
 def reread_receipt(data: bytes) -> bytes:
@@ -197,6 +211,12 @@ PARSERS = {
     ),
     "receipt": Parser(reread_receipt, "receipt/malformed.json", "receipt"),
     "verified receipt": Parser(reverify_receipt, "receipt/inclusion.json", "receipt"),
+    "control note": Parser(
+        lambda data: format_control_note(parse_control_note(data)),
+        "control-note/texts.json",
+        "text",
+    ),
+    "opened control note": Parser(reopen_control_note, "control-note/entries.json", "note"),
     "genesis": Parser(
         lambda data: format_genesis(parse_genesis(data)), "genesis/entries.json", "entry"
     ),
@@ -264,6 +284,8 @@ def test_formatters_raise_only_tlog_errors(
         name, other, size, (LOG.verifier.vkey, *names_), Predecessor(other, size, hash_)
     )
     opaque = Genesis(LOG.name, "opaque/1", size, (LOG.verifier.vkey,), Predecessor(name, 1, hash_))
+    freeze = Freeze(LOG.name, size, other)
+    rotation = Rotation(name, size, (LOG.verifier.vkey, *names_))
     proof = TlogProof(size, (hash_,), other.encode("utf-8", "surrogatepass"), hash_)
     line = NoteSignature(name, hash_[:4], hash_)
     text = other.encode("utf-8", "surrogatepass")
@@ -271,6 +293,8 @@ def test_formatters_raise_only_tlog_errors(
         lambda: parse_checkpoint(format_checkpoint(checkpoint)) == checkpoint,
         lambda: parse_genesis(format_genesis(genesis)) == genesis,
         lambda: parse_genesis(format_genesis(opaque)) == opaque,
+        lambda: parse_control_note(format_control_note(freeze)) == freeze,
+        lambda: parse_control_note(format_control_note(rotation)) == rotation,
         lambda: parse_tlog_proof(format_tlog_proof(proof)) == proof,
         lambda: parse_note_unverified(format_note(text, [line])).signatures == (line,),
         lambda: parse_vkey(Ed25519Verifier(name, hash_).vkey).public_key == hash_,

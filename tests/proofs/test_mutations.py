@@ -54,6 +54,11 @@ VECTORS = {
     "named_key": ("key/vkeys.json", "key/signer-keys.json"),
     "ed25519": ("note/open.json",),
     "genesis": ("genesis/entries.json",),
+    "control_note": (
+        "control-note/entries.json",
+        "control-note/malformed.json",
+        "control-note/texts.json",
+    ),
     "cose_sign1": ("receipt/inclusion.json", "receipt/malformed.json", "receipt/signed.json"),
     "receipt": (
         "receipt/inclusion.json",
@@ -90,6 +95,11 @@ SURVIVORS = {
         "if len(text) > MAX_CHECKPOINT_BYTES:": BOUND,
         'if not all(lines) or text.count(b"\\n") != len(lines) or len(text) > MAX_CHECKPOINT_BYTES:'
         "": WRITING,
+    },
+    "control_note": {
+        "if len(text) > MAX_ENTRY_BYTES:": BOUND,
+        "if len(entry) > MAX_ENTRY_BYTES:": BOUND,
+        "if spelled != text:": "a guard: nothing else is known to reach it",
     },
     "tlog_proof": {
         "if len(data) > MAX_TLOG_PROOF_BYTES:": BOUND,

@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 
 import tlog_proofs
-from tests.vectors import run_cosignatures, run_policies, run_receipts, run_texts, run_trees
+from tests.vectors import (
+    run_control_notes,
+    run_cosignatures,
+    run_policies,
+    run_receipts,
+    run_texts,
+    run_trees,
+)
 from tests.vectors.fields import Api, Case
 
 VECTORS = Path(__file__).parents[2] / "spec" / "vectors"
@@ -43,4 +50,5 @@ OPERATIONS: dict[str, Callable[[Api, Case], Case]] = {
     **run_cosignatures.OPERATIONS,
     **run_policies.OPERATIONS,
     **run_receipts.OPERATIONS,
+    **run_control_notes.OPERATIONS,
 }
