@@ -14,6 +14,7 @@ from tests.make_openapi import PACKAGED
 from tlog.api.app import App
 from tlog.api.requests import Request
 from tlog.api.routes import Route
+from tlog.api.small_response import SmallResponse
 
 PROBLEM_JSON = "application/problem+json"
 JSON_TYPES = ("application/json", PROBLEM_JSON)
@@ -50,13 +51,18 @@ def record(app: App) -> list[Answered]:
     async def recording(made: web.BaseRequest) -> web.StreamResponse:
         response = await answer(made)
         request = cast("Request", made)
-        body = response.body if isinstance(response, web.Response) else None
+        body = response.body if isinstance(response, web.Response | SmallResponse) else None
+        media_type = (
+            response.kind["Content-Type"]
+            if isinstance(response, SmallResponse)
+            else response.content_type
+        )
         answers.append(
             Answered(
                 request.template,
                 request.method,
                 response.status,
-                response.content_type,
+                media_type.partition(";")[0],
                 body if isinstance(body, bytes) else b"",
             )
         )

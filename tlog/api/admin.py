@@ -23,6 +23,7 @@ from tlog.api.parameters import query
 from tlog.api.requests import Request, backend_of, config_of, log_of, operated_by
 from tlog.api.responses import JSON, json_response
 from tlog.creation import NewLog
+from tlog.tls import read_client_pem
 from tlog.tokens import DEFAULT_LIFETIME_S, MAX_LIFETIME_S, Scope, TokenRow
 
 MAX_BODY_BYTES = 64 * 1024
@@ -40,14 +41,18 @@ class LogCreation(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class TokenCreation(msgspec.Struct, forbid_unknown_fields=True):
-    """A token to create; expires_in_s counts from now, 1 second to 100 years."""
+    """A token to create; expires_in_s counts from now, 1 second to 100 years.
+
+    certificate: of a client, in PEM; then it and others of its key are let in, without a token.
+    """
 
     logs: list[str]
     scopes: list[Scope]
     expires_in_s: Annotated[int, msgspec.Meta(ge=1, le=MAX_LIFETIME_S)] = DEFAULT_LIFETIME_S
+    certificate: str | None = None
 
 
-async def list_logs(request: Request) -> web.Response:
+async def list_logs(request: Request) -> web.StreamResponse:
     """Every log that the caller rules."""
     query(request)
     caller = request.caller
@@ -56,13 +61,13 @@ async def list_logs(request: Request) -> web.Response:
     return json_response({"logs": logs})
 
 
-async def show_log(request: Request) -> web.Response:
+async def show_log(request: Request) -> web.StreamResponse:
     """One log."""
     query(request)
     return json_response((await log_of(request).read_facts()).as_json())
 
 
-async def create_log(request: Request) -> web.Response:
+async def create_log(request: Request) -> web.StreamResponse:
     """Create a log; it takes appends as soon as this is answered."""
     query(request)
     body = await _read_json(request, LogCreation)
@@ -72,7 +77,7 @@ async def create_log(request: Request) -> web.Response:
     return json_response(facts.as_json(), status=201)
 
 
-async def confirm_clock(request: Request) -> web.Response:
+async def confirm_clock(request: Request) -> web.StreamResponse:
     """The operator vouches for the clock."""
     query(request)
     log = log_of(request)
@@ -80,7 +85,7 @@ async def confirm_clock(request: Request) -> web.Response:
     return json_response((await log.read_facts()).as_json())
 
 
-async def list_tokens(request: Request) -> web.Response:
+async def list_tokens(request: Request) -> web.StreamResponse:
     """Every token for the caller's logs alone, without what could be used to guess it."""
     query(request)
     caller = request.caller
@@ -88,18 +93,23 @@ async def list_tokens(request: Request) -> web.Response:
     return json_response({"tokens": [_members(row) for row in rows if caller.covers(row.logs)]})
 
 
-async def create_token(request: Request) -> web.Response:
-    """Create a token; this answer is the only place where it is ever shown."""
+async def create_token(request: Request) -> web.StreamResponse:
+    """Create a token, which only this answer ever shows; or let a certificate in."""
     query(request)
     body = await _read_json(request, TokenCreation)
     if not request.caller.covers(body.logs):
         message = "there is no such log among those of the token that asks"
         raise NoSuchResourceError(message)
-    token = await operated_by(request).create_token(body.logs, body.scopes, body.expires_in_s)
+    host = operated_by(request)
+    if body.certificate is not None:
+        key_hash = read_client_pem(body.certificate).key_hash
+        row_id = await host.create_certificate(key_hash, body.logs, body.scopes, body.expires_in_s)
+        return json_response({"id": row_id}, status=201)
+    token = await host.create_token(body.logs, body.scopes, body.expires_in_s)
     return json_response({"token": token}, status=201)
 
 
-async def revoke_token(request: Request) -> web.Response:
+async def revoke_token(request: Request) -> web.StreamResponse:
     """Revoke a token, from this moment on."""
     query(request)
     token_id = request.path_values["id"]
@@ -120,6 +130,7 @@ def _members(row: TokenRow) -> dict[str, object]:
         "created": row.created,
         "expires": row.expires,
         "revoked": row.revoked,
+        "certificate": row.token_hash.hex() if row.certificate else None,
     }
 
 

@@ -44,7 +44,7 @@ class _Place(msgspec.Struct, gc=False):
     leaf_hash: bytes
 
 
-async def add(request: Request) -> web.Response:
+async def add(request: Request) -> web.StreamResponse:
     """Append the body as one entry; the index alone, in ASCII decimal."""
     query(request)
     log = _log_to_append_to(request)
@@ -53,7 +53,7 @@ async def add(request: Request) -> web.Response:
     return text_response(b"%d" % placed.indexes[0], cache=caching(log, NO_STORE))
 
 
-async def entries(request: Request) -> web.Response:
+async def entries(request: Request) -> web.StreamResponse:
     """Append one entry (octet-stream) or a batch (NDJSON, or a CBOR sequence)."""
     log = _log_to_append_to(request)
     wait = wait_for(request, config_of(request))
@@ -115,7 +115,7 @@ async def _counted(chunks: AsyncIterator[bytes], reservation: Reservation) -> As
 
 async def _append_one(
     log: LogBackend, entry: bytes, entry_id: EntryId | None, wait: WaitFor | None
-) -> web.Response:
+) -> web.StreamResponse:
     placed = await log.append([entry], [entry_id])
     members = _place(placed, 0)
     if wait is None:
@@ -129,7 +129,7 @@ async def _append_one(
 
 async def _append_batch(
     log: LogBackend, batch: Sequence[bytes], ids: Sequence[EntryId | None], wait: WaitFor | None
-) -> web.Response:
+) -> web.StreamResponse:
     placed = await log.append(batch, ids)
     places = list(map(_Place, placed.indexes, placed.leaf_hashes))
     published = None if wait is None else await _published(log, placed, wait)
@@ -169,5 +169,5 @@ def _place(placed: Placed, number: int) -> dict[str, object]:
     }
 
 
-def _answer(log: LogBackend, members: dict[str, object], status: int) -> web.Response:
+def _answer(log: LogBackend, members: dict[str, object], status: int) -> web.StreamResponse:
     return json_response(members, cache=caching(log, NO_STORE), status=status)

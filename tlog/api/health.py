@@ -14,13 +14,13 @@ from tlog.api.responses import json_response
 FORK_PROTECTION = "local"
 
 
-async def healthz(request: Request) -> web.Response:
+async def healthz(request: Request) -> web.StreamResponse:
     """The process answers."""
     query(request)
     return json_response({"alive": True})
 
 
-async def readyz(request: Request) -> web.Response:
+async def readyz(request: Request) -> web.StreamResponse:
     """200 when appends are taken by every log; the logs' states for callers with a token."""
     query(request)
     backend, caller = backend_of(request), request.caller

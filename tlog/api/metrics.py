@@ -19,7 +19,7 @@ from tlog.metrics import Scrape
 DATABASES_TIMEOUT_S = 2.0  # a disk that hangs keeps the readers busy: the rest is shown then
 
 
-async def metrics(request: Request) -> web.Response:
+async def metrics(request: Request) -> web.StreamResponse:
     """All measures of the server, its workers' included, and of the logs that the caller rules."""
     query(request)
     host, caller = operated_by(request), request.caller

@@ -14,7 +14,7 @@ CACHE = "public, max-age=3600"
 _DOCUMENT = files("tlog.api").joinpath("openapi.json").read_bytes()
 
 
-async def openapi(request: Request) -> web.Response:
+async def openapi(request: Request) -> web.StreamResponse:
     """The description of this interface."""
     query(request)
     return bytes_response(_DOCUMENT, cache=CACHE, media_type=JSON)

@@ -31,7 +31,7 @@ from tlog_proofs import (
 )
 
 
-async def inclusion(request: Request) -> web.Response:
+async def inclusion(request: Request) -> web.StreamResponse:
     """An inclusion proof in the tree of a given size."""
     query(request)
     log = log_of(request)
@@ -41,7 +41,7 @@ async def inclusion(request: Request) -> web.Response:
     return json_response(members, cache=caching(log, IMMUTABLE))
 
 
-async def inclusion_published(request: Request) -> web.Response:
+async def inclusion_published(request: Request) -> web.StreamResponse:
     """An inclusion proof at the published checkpoint: JSON, a tlog-proof, or a COSE receipt."""
     query(request)
     log = log_of(request)
@@ -67,7 +67,7 @@ async def inclusion_published(request: Request) -> web.Response:
     return response
 
 
-async def consistency(request: Request) -> web.Response:
+async def consistency(request: Request) -> web.StreamResponse:
     """A consistency proof between two sizes."""
     query(request)
     log = log_of(request)
@@ -77,7 +77,7 @@ async def consistency(request: Request) -> web.Response:
     return json_response(members, cache=caching(log, IMMUTABLE))
 
 
-async def leaf(request: Request) -> web.Response:
+async def leaf(request: Request) -> web.StreamResponse:
     """One index at which a leaf hash stands."""
     query(request)
     log = log_of(request)

@@ -31,7 +31,7 @@ MIN_LARGE_BYTES = 64 * 1024  # less is at home in a transport's buffer
 MAX_ROW_BYTES = 2 + MAX_ENTRY_BYTES  # of an entry in a bundle, with its length
 
 
-async def logs(request: Request) -> web.Response:
+async def logs(request: Request) -> web.StreamResponse:
     """The logs that the caller sees; why one is read-only may name paths: not for anybody."""
     query(request)
     caller = request.caller
@@ -43,7 +43,7 @@ async def logs(request: Request) -> web.Response:
     return json_response({"logs": rows})
 
 
-async def checkpoint(request: Request) -> web.Response:
+async def checkpoint(request: Request) -> web.StreamResponse:
     """The published checkpoint, byte for byte."""
     query(request)
     log = log_of(request)
@@ -51,7 +51,7 @@ async def checkpoint(request: Request) -> web.Response:
     return text_response(published.note, cache=caching(log, NO_STORE))
 
 
-async def checkpoint_at(request: Request) -> web.Response:
+async def checkpoint_at(request: Request) -> web.StreamResponse:
     """The stored checkpoint of one size."""
     query(request)
     log = log_of(request)
@@ -60,7 +60,7 @@ async def checkpoint_at(request: Request) -> web.Response:
     return text_response(note, cache=caching(log, NO_STORE))
 
 
-async def checkpoint_by_time(request: Request) -> web.Response:
+async def checkpoint_by_time(request: Request) -> web.StreamResponse:
     """The newest stored checkpoint that was published at a time or before."""
     time_ms = query_time(request, "at")
     log = log_of(request)
@@ -68,7 +68,7 @@ async def checkpoint_by_time(request: Request) -> web.Response:
     return text_response(note, cache=caching(log, NO_STORE))
 
 
-async def tile(request: Request) -> web.Response:
+async def tile(request: Request) -> web.StreamResponse:
     """A tile or an entry bundle, full or partial."""
     query(request)
     log = log_of(request)
@@ -78,7 +78,7 @@ async def tile(request: Request) -> web.Response:
     return bytes_response(await log.read_tile(asked), cache=caching(log, IMMUTABLE))
 
 
-async def entry(request: Request) -> web.Response:
+async def entry(request: Request) -> web.StreamResponse:
     """The bytes of one entry."""
     query(request)
     log = log_of(request)
@@ -86,7 +86,9 @@ async def entry(request: Request) -> web.Response:
     return bytes_response(body, cache=caching(log, IMMUTABLE))
 
 
-async def _bundle_response(request: Request, log: LogBackend, bundle: EntryBundle) -> web.Response:
+async def _bundle_response(
+    request: Request, log: LogBackend, bundle: EntryBundle
+) -> web.StreamResponse:
     headers = headers_of(BYTES, caching(log, IMMUTABLE))
     headers[hdrs.VARY] = hdrs.ACCEPT_ENCODING
     # How large it is shows only when it is read: until then it counts as large as it can be.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import hdrs
 from multidict import istr
 
 from tlog.api.backend import LogBackend
+from tlog.api.small_response import SmallResponse
 
 JSON = "application/json"
 BYTES = "application/octet-stream"
@@ -36,17 +37,16 @@ def headers_of(media_type: str, cache: str) -> dict[str, str]:
     }
 
 
-def json_response(members: object, *, cache: str = NO_STORE, status: int = 200) -> web.Response:
+def json_response(members: object, *, cache: str = NO_STORE, status: int = 200) -> SmallResponse:
     """Members as JSON."""
-    body = msgspec.json.encode(members)
-    return web.Response(status=status, body=body, headers=headers_of(JSON, cache))
+    return SmallResponse(msgspec.json.encode(members), headers_of(JSON, cache), status)
 
 
-def bytes_response(body: bytes, *, cache: str, media_type: str = BYTES) -> web.Response:
+def bytes_response(body: bytes, *, cache: str, media_type: str = BYTES) -> SmallResponse:
     """Bytes as they are."""
-    return web.Response(body=body, headers=headers_of(media_type, cache))
+    return SmallResponse(body, headers_of(media_type, cache))
 
 
-def text_response(body: bytes, *, cache: str = NO_STORE) -> web.Response:
+def text_response(body: bytes, *, cache: str = NO_STORE) -> SmallResponse:
     """UTF-8 text, given as the bytes that it consists of."""
-    return web.Response(body=body, headers=headers_of(f"{TEXT}; charset=utf-8", cache))
+    return SmallResponse(body, headers_of(f"{TEXT}; charset=utf-8", cache))
