@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+from tlog_clients.appender import Appender
+from tlog_clients.appender_errors import (
+    AppenderClosedError,
+    AppenderError,
+    BufferFullError,
+    EntrySetAsideError,
+    SpoolDamagedError,
+    SpoolError,
+    SpoolLockedError,
+    SpoolWriteError,
+)
+from tlog_clients.appender_options import AppenderOptions
+from tlog_clients.appender_stats import AppenderStats, DeliveryState
+from tlog_clients.appender_tickets import Committed, Ticket
 from tlog_clients.audit import AuditReport, audit_log
 from tlog_clients.audit_progress import AuditProgress, ProgressStore
 from tlog_clients.audit_run import Progress
@@ -59,13 +73,22 @@ __all__ = [
     "MAX_ENTRY_ID_CHARS",
     "AcceptingFetcher",
     "AppendResult",
+    "Appender",
+    "AppenderClosedError",
+    "AppenderError",
+    "AppenderOptions",
+    "AppenderStats",
     "AuditMismatchError",
     "AuditProgress",
     "AuditReport",
     "BatchResult",
     "BeyondSizeError",
+    "BufferFullError",
+    "Committed",
     "ConsistencyNotProvedError",
+    "DeliveryState",
     "EntryMismatchError",
+    "EntrySetAsideError",
     "EntryTooLargeError",
     "FetchError",
     "FetchTimeoutError",
@@ -95,10 +118,15 @@ __all__ = [
     "ProgressStore",
     "Retries",
     "RetryPolicy",
+    "SpoolDamagedError",
+    "SpoolError",
+    "SpoolLockedError",
+    "SpoolWriteError",
     "StateFileError",
     "Step",
     "Submitted",
     "SubmittedBatch",
+    "Ticket",
     "TooLargeError",
     "Trust",
     "TrustSource",

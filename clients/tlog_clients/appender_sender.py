@@ -1,0 +1,69 @@
+"""How an Appender's batches are sent: by a LogClient where there is a key, or without verifying."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from tlog_clients.log_client import LogClient
+from tlog_clients.retry import Retries, RetryPolicy
+from tlog_clients.submission import SubmittedBatch, submit_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tlog_clients.fetch import Poster
+    from tlog_clients.head_store import HeadStore
+    from tlog_clients.log_client import BatchResult, LogAccess
+    from tlog_clients.log_trust import LogTrust
+
+
+class Sender(Protocol):
+    """Sends one batch once; trying again is the delivery's part."""
+
+    async def send(
+        self, entries: Sequence[bytes], ids: Sequence[str], *, is_fresh: bool
+    ) -> BatchResult | SubmittedBatch:
+        """Append a batch, all or none.
+
+        Args:
+            entries: as submit_batch.
+            ids: one for each entry.
+            is_fresh: whether none of them was ever sent before.
+
+        Raises:
+            TlogError: as LogClient.append_batch, or submit_batch.
+        """
+        ...
+
+
+class VerifyingSender:
+    """Sends by a LogClient, which verifies the answer."""
+
+    def __init__(self, access: LogAccess, trust: LogTrust, heads: HeadStore) -> None:
+        """Bind the log, whom to believe about it, and where the trusted head is kept."""
+        self._client = LogClient(access, trust, heads, Retries(RetryPolicy(0)))
+
+    async def send(
+        self, entries: Sequence[bytes], ids: Sequence[str], *, is_fresh: bool
+    ) -> BatchResult:
+        """Append a batch, as Sender says."""
+        return await self._client.append_batch(entries, ids=ids, is_fresh=is_fresh)
+
+
+class PlainSender:
+    """Sends, and compares what was committed with the bytes sent; signatures are not verified."""
+
+    def __init__(self, poster: Poster) -> None:
+        """Bind the log."""
+        self._poster = poster
+        self._retries = Retries(RetryPolicy(0))
+
+    async def send(
+        self,
+        entries: Sequence[bytes],
+        ids: Sequence[str],
+        *,
+        is_fresh: bool,  # noqa: ARG002 - without a head nobody can tell
+    ) -> SubmittedBatch:
+        """Append a batch, as Sender says."""
+        return await submit_batch(self._poster, entries, ids=ids, retries=self._retries)
