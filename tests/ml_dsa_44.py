@@ -161,9 +161,10 @@ class Key:
             _inverse_ntt(functools.reduce(_plus, map(_times, row, vector))) for row in self.matrix
         ]
 
-    def sign(self, message: bytes) -> bytes:
-        """Sign with an empty context: Algorithms 2 and 7."""
-        mu = _h(_h(self.public_key, 64) + b"\x00\x00" + message, 64)
+    def sign(self, message: bytes, context: bytes = b"") -> bytes:
+        """Sign, with an empty context if it must be good: Algorithms 2 and 7."""
+        signed = b"\x00" + bytes([len(context)]) + context + message
+        mu = _h(_h(self.public_key, 64) + signed, 64)
         rho = _h(self.secret + bytes(32) + mu, 64)
         attempts = (self._attempt(mu, rho, ROWS * number) for number in range(1000))
         return next(signature for signature in attempts if signature is not None)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from tests import reference
+from tests.vectors import runner
 from tests.vectors.keys import LOG, ORIGIN, signer
 from tests.vectors.receipt_bytes import (
     OLD,
@@ -35,7 +38,9 @@ from tlog_proofs import (
     receipt_text,
     sign_note,
     sign_receipts,
+    verify_consistency,
     verify_consistency_receipt,
+    verify_inclusion,
     verify_receipt,
 )
 
@@ -167,6 +172,25 @@ def test_consistency_by_several_keys_and_by_a_policy() -> None:
     policy = parse_policy(f"log {KEY.vkey}\nwitness w {witness}\nquorum w\n".encode())
     with pytest.raises(QuorumError):
         verify_consistency_receipt(consistency(), OLD, SIZE, OLD_ROOT, ROOT, policy)
+
+
+def _node(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def test_the_working_group_s_examples_agree() -> None:
+    """Both are of one tree of five leaves: the paths lead to the same roots."""
+    cases = runner.load("receipt/printed-cose-wg-examples.json")["cases"]
+    included, consistent = (
+        parse_receipt(bytes.fromhex(case["input"]["receipt"])) for case in cases
+    )
+    (inclusion_proof,), (proof,) = included.inclusion, consistent.consistency
+    leaf_2, leaf_3, first_two, leaf_4 = proof.proof
+    assert inclusion_proof.proof == (leaf_2, first_two, leaf_4)
+    old_root = _node(first_two, leaf_2)
+    new_root = _node(_node(first_two, _node(leaf_2, leaf_3)), leaf_4)
+    verify_inclusion(3, 5, leaf_3, inclusion_proof.proof, new_root)
+    verify_consistency(3, 5, proof.proof, old_root, new_root)
 
 
 def test_a_receipt_is_bounded() -> None:

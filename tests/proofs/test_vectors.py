@@ -40,6 +40,7 @@ FILES = (
     "receipt/inclusion.json",
     "receipt/malformed.json",
     "receipt/policies.json",
+    "receipt/printed-cose-wg-examples.json",
     "receipt/signed.json",
     "policy/checkpoints.json",
     "policy/malformed.json",

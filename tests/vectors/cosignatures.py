@@ -6,6 +6,7 @@ import hashlib
 import struct
 from typing import Any
 
+from tests import ml_dsa_44
 from tests.vectors.cosigners import (
     ED25519,
     ML_DSA,
@@ -69,6 +70,7 @@ def _checkpoints() -> list[Case]:
     ]
     good += [
         ("Ed25519, the last timestamp", OLD, TEXT, LAST),
+        ("Ed25519, the first timestamp", OLD, TEXT, 0),
         ("ML-DSA-44, no time stated", NEW, TEXT, 0),
         ("ML-DSA-44, a cosigner's name of 255 bytes", Key(LONG, ML_DSA), TEXT, TIME),
     ]
@@ -165,7 +167,55 @@ def _bad_texts() -> list[tuple[str, str, str, str]]:
             BAD,
         ),
         ("ML-DSA-44, of another range", f"{TEXT}\n{NEW.raw_line(ranged)}", NEW.vkey, BAD),
+        *_bad_messages(),
+        *_bad_ids(),
     ]
+
+
+def _bad_messages() -> list[tuple[str, str, str, str]]:
+    """Signatures of messages that differ in one place from what a cosigner signs."""
+    message = ed25519_message(TEXT, TIME)
+    messages = {
+        "a leading zero in the time": message.replace(b"time ", b"time 0"),
+        "another header line": message.replace(b"/v1", b"/v2"),
+        "no header line": message.removeprefix(b"cosignature/v1\n"),
+        "two spaces before the time": message.replace(b"time ", b"time  "),
+        "without the last line feed": message[:-1],
+        "with the empty line after it": message + b"\n",
+    }
+    cases = [
+        (f"Ed25519, signed {what}", OLD, OLD.sign(changed)) for what, changed in messages.items()
+    ]
+    tree = subtree_message(NEW.name, TIME, ORIGIN, 0, 20852163, ROOT)
+    binary = {
+        "another label": tree.replace(b"/v1", b"/v2"),
+        "no label": tree[12:],
+        "a byte after it": tree + b"\0",
+        "end before start": tree[:-48] + tree[-40:-32] + tree[-48:-40] + tree[-32:],
+    }
+    cases += [
+        (f"ML-DSA-44, signed {what}", NEW, NEW.sign(changed)) for what, changed in binary.items()
+    ]
+    in_context = ml_dsa_44.Key(NEW.seed).sign(tree, context=b"subtree/v1")
+    cases.append(("ML-DSA-44, signed in a context", NEW, in_context))
+    return [
+        (what, f"{TEXT}\n{key.raw_line(struct.pack('>Q', TIME) + signature)}", key.vkey, BAD)
+        for what, key, signature in cases
+    ]
+
+
+def _bad_ids() -> list[tuple[str, str, str, str]]:
+    """Good signatures in lines whose key id is that of another type: lines of unknown keys."""
+    cases = []
+    for what, key in (("Ed25519", OLD), ("ML-DSA-44", NEW)):
+        for key_type in {NOTE, ED25519, ML_DSA} - {key.key_type}:
+            typed = bytes([key_type]) + key.public_key
+            id_ = hashlib.sha256(key.name.encode() + b"\n" + typed).digest()[:4]
+            blob = b64(id_ + key.signature(TEXT, TIME))
+            line = f"\u2014 {key.name} {blob}\n"
+            how = f"{what}, with the key id of type {key_type}"
+            cases.append((how, f"{TEXT}\n{line}", key.vkey, "UnknownKeyError"))
+    return sorted(cases)
 
 
 def _subtrees() -> list[Case]:

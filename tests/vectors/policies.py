@@ -209,6 +209,8 @@ def _bad_texts() -> list[Case]:
         "lines that end in CR LF": f"{log}{end}".replace("\n", "\r\n"),
         "a NUL": f"{log}{end}#\x00\n",
         "a form feed": f"{log}\x0c\n{end}",
+        "a vertical tab between the items": f"{log}quorum\x0bnone\n",
+        "a byte order mark": f"\ufeff{log}{end}",
         "DEL": f"{log}{end}# \x7f\n",
         "an unknown line": f"{log}threshold 3\n{end}",
         "a keyword in capitals": f"LOG {LOG.vkey}\n{end}",
