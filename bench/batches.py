@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections.abc import Callable
 
@@ -38,6 +39,7 @@ def large_log(bench: Bench, entries: int, progress: Callable[[int], None]) -> No
     bench.figure(
         "large/filled", f"filling {millions} directly, s", fill(data, entries, progress, ids=True)
     )
+    os.sync()  # its pages are not written beside what is measured
     bench.figure("large/start", f"start at {millions}, s", start_time(data, STARTS))
     with data.serve() as server:
         plain = bench.row("large/batch", f"batches of {BATCH:,} at {millions}")

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from bench.batches import batches, large_log
 from bench.generators import ENTRY_BYTES
 from bench.machine import sha256_per_second
 from bench.measure import MB, Bench
-from bench.process import BenchError, Child
-from bench.published import Log, measure_published
+from bench.process import BenchError
+from bench.published import publication
 from bench.reads import reads
 from bench.report import Round
-from bench.server import LOG_PATH, DataDirectory
-from bench.singles import LONE, single_appends
-from bench.tessera import ADD_PATH, BEST, CHECKPOINT_PATH, build_tessera, start_tessera
+from bench.singles import single_appends
 from bench.workplace import say_progress
 
-IDLE_ROUNDS = 5  # as long as so many others: most of it is waiting for the server to be idle
 LARGE_BLOCK = 65_536
 
 Section = Callable[[Bench], None]
@@ -36,30 +32,6 @@ def limits(bench: Bench) -> None:
         row = bench.row(f"sha256/{size}", f"  SHA-256 of {size:,} bytes, 1 thread")
         row.rounds.append(Round(rate, None, conditions[0]))
         bench.figure(f"sha256/{size}", f"SHA-256 of {size:,} bytes, MB/s", rate * size / MB)
-
-
-def publication(bench: Bench) -> None:
-    """From an append to the checkpoint that covers it, on an idle server."""
-    data = DataDirectory.create(bench.directory / "published")
-    with data.serve() as server:
-        ours = Log(f"{LOG_PATH}/entries", f"{LOG_PATH}/checkpoint", data.token, "?wait=published")
-        _published(bench, "waited", "append -> published, wait=published", server, ours)
-        ours = Log(f"{LOG_PATH}/entries", f"{LOG_PATH}/checkpoint", data.token)
-        _published(bench, "polled", "append -> published, polled", server, ours)
-    reason = build_tessera()
-    if reason:
-        bench.report.notes.append(f"Tessera's publication ({reason})")
-        return
-    with start_tessera(bench.directory / "tessera", BEST[LONE]) as server:
-        theirs = Log(ADD_PATH, CHECKPOINT_PATH)
-        _published(bench, "tessera", "  Tessera at its best, polled", server, theirs)
-
-
-def _published(bench: Bench, key: str, words: str, server: Child, log: Log) -> None:
-    row = bench.row(f"published/{key}", words)
-    with bench.surroundings.around(server.pid) as conditions:
-        found = asyncio.run(measure_published(server.address, log, IDLE_ROUNDS * bench.seconds))
-    row.rounds.append(Round(0, found, conditions[0]))
 
 
 def sections(read_entries: int, large_entries: int) -> dict[str, Section]:
