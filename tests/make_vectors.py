@@ -21,6 +21,7 @@ from tests.vectors import (
     proofs,
     receipts,
     stores,
+    subtree_cosignatures,
     tiles,
 )
 from tests.vectors.runner import VECTORS
@@ -31,6 +32,7 @@ MAKERS = (
     notes,
     checkpoints,
     cosignatures,
+    subtree_cosignatures,
     cosignature_messages,
     receipts,
     policies,
