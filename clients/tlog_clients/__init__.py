@@ -16,6 +16,7 @@ from tlog_clients.appender_errors import (
 from tlog_clients.appender_options import AppenderOptions
 from tlog_clients.appender_stats import AppenderStats, DeliveryState
 from tlog_clients.appender_tickets import Committed, Ticket
+from tlog_clients.async_log import AsyncLog
 from tlog_clients.audit import AuditReport, audit_log
 from tlog_clients.audit_progress import AuditProgress, ProgressStore
 from tlog_clients.audit_run import Progress
@@ -25,6 +26,7 @@ from tlog_clients.entry_ids import (
     check_entry_id,
     new_entry_id,
 )
+from tlog_clients.entry_proof import EntryProof, verify_entry
 from tlog_clients.errors import (
     AuditMismatchError,
     BeyondSizeError,
@@ -47,6 +49,7 @@ from tlog_clients.fetch import Fetcher, HttpFetcher, PostAnswer, Poster
 from tlog_clients.head_file import HeadFile, default_state_path
 from tlog_clients.head_state import Step, TrustedHead, advance, consistency_sizes
 from tlog_clients.head_store import HeadStore, MemoryHeads
+from tlog_clients.log import Log
 from tlog_clients.log_client import AppendResult, BatchResult, LogAccess, LogClient, Trust
 from tlog_clients.log_reader import LogReader
 from tlog_clients.log_trust import LogKey, LogTrust, TrustSource
@@ -65,8 +68,10 @@ from tlog_clients.submission import (
     submit_batch,
     submit_entry,
 )
+from tlog_clients.tile_cache import DEFAULT_CACHE_BYTES, TileCache, default_cache_path
 
 __all__ = [
+    "DEFAULT_CACHE_BYTES",
     "DEFAULT_RETRY_FOR_S",
     "MAX_BATCH_BODY_BYTES",
     "MAX_BATCH_ENTRIES",
@@ -78,6 +83,7 @@ __all__ = [
     "AppenderError",
     "AppenderOptions",
     "AppenderStats",
+    "AsyncLog",
     "AuditMismatchError",
     "AuditProgress",
     "AuditReport",
@@ -88,6 +94,7 @@ __all__ = [
     "ConsistencyNotProvedError",
     "DeliveryState",
     "EntryMismatchError",
+    "EntryProof",
     "EntrySetAsideError",
     "EntryTooLargeError",
     "FetchError",
@@ -98,6 +105,7 @@ __all__ = [
     "HeadStore",
     "HttpFetcher",
     "HttpStatusError",
+    "Log",
     "LogAccess",
     "LogClient",
     "LogKey",
@@ -127,6 +135,7 @@ __all__ = [
     "Submitted",
     "SubmittedBatch",
     "Ticket",
+    "TileCache",
     "TooLargeError",
     "Trust",
     "TrustSource",
@@ -137,6 +146,7 @@ __all__ = [
     "batch_line_bytes",
     "check_entry_id",
     "consistency_sizes",
+    "default_cache_path",
     "default_state_path",
     "fetch_receipt",
     "is_private_transport",
@@ -146,4 +156,5 @@ __all__ = [
     "printable",
     "submit_batch",
     "submit_entry",
+    "verify_entry",
 ]

@@ -57,6 +57,7 @@ class LogReader:
         Without `heads` the trusted head lasts as long as this object, without `cache` no tile does.
         """
         self._cache = cache
+        self._accepting = asyncio.Lock()
         self._fetcher = fetcher
         self._log_trust = LogTrust.of(log_key)
         self._heads: HeadStore = heads if heads is not None else MemoryHeads()
@@ -84,6 +85,10 @@ class LogReader:
 
         Raises: as check_head.
         """
+        async with self._accepting:  # many at a time would only lose races to each other
+            return await self._accept_head(served)
+
+    async def _accept_head(self, served: SignedCheckpoint) -> TrustedHead:
         for _ in range(_MAX_RACES):
             trusted = await asyncio.to_thread(self._heads.read, self._log_trust)
             proof = await fetch_consistency_proof(self._fetcher, trusted, served, self._cache)

@@ -130,7 +130,9 @@ class Retries:
             self._policy.max_pause_s, self._policy.first_pause_s * 2 ** min(tries - 1, 30)
         )
         pause_s = self._jitter(longest_s / 2, longest_s)
-        asked_s = error.retry_after_s if isinstance(error, HttpStatusError) else None
+        # A proxy's refusal leaves the outcome open, and asks for time all the same.
+        answer = error.__cause__ if isinstance(error, OutcomeUnknownError) else error
+        asked_s = answer.retry_after_s if isinstance(answer, HttpStatusError) else None
         return pause_s if asked_s is None else max(pause_s, asked_s)
 
 

@@ -22,7 +22,7 @@ class ServedLog:
     """Serves the log at `url`; `refusal` is answered to every request while it is set.
 
     `post_failures` are how the next posts fail, one each: "lost" after it took effect, or a refusal
-    before, with Retry-After 0.
+    before, with Retry-After `retry_after_s`. `get_failures` are how the next reads fail.
     """
 
     def __init__(self, log: LogSimulator) -> None:
@@ -31,6 +31,8 @@ class ServedLog:
         self.refusal: tuple[int, Problem | None] | None = None
         self.drops_answers = False
         self.post_failures: list[PostFailure] = []
+        self.get_failures: list[tuple[int, Problem | None]] = []
+        self.retry_after_s = 0
         self.tokens: set[str] = set()
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
@@ -58,11 +60,14 @@ class ServedLog:
         self._ready.set()
         await self._stop.wait()
         await runner.cleanup()
+        await asyncio.sleep(0.01)  # what was closed is told so in the loop's next rounds
 
     async def _get(self, request: web.Request) -> web.Response:
         self.tokens.add(request.headers.get("Authorization", ""))
         if self.refusal is not None:
             return _error(*self.refusal)
+        if self.get_failures:
+            return _error(*self.get_failures.pop(0), retry_after=self.retry_after_s)
         try:
             data = await self.log.fetch(request.match_info["path"], max_bytes=MAX_BYTES)
         except HttpStatusError as error:
@@ -76,7 +81,7 @@ class ServedLog:
             return _error(*self.refusal)
         failure = self.post_failures.pop(0) if self.post_failures else None
         if failure not in (None, "lost"):
-            return _error(*failure, retry_after=0)
+            return _error(*failure, retry_after=self.retry_after_s)
         try:
             answer = await self.log.post(
                 request.match_info["path"],
