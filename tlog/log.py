@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import structlog
 
-from tlog.budget import QueueBudget, Reservation
+from tlog.budget import Reservation
 from tlog.checkpoints import CheckpointStore, Published
-from tlog.clock import Clock, LogTime
-from tlog.config import Config
 from tlog.control import LogRow
-from tlog.disk import DiskWatch, is_full
+from tlog.disk import is_full
 from tlog.errors import (
     DiskFullError,
     NotFoundError,
@@ -28,35 +24,18 @@ from tlog.errors import (
     WrongKindError,
 )
 from tlog.facts import LogFacts
-from tlog.heads import HeadStore
-from tlog.idempotency import Idempotency, Placed
-from tlog.ids import EntryId, IdKeys, WeekKey
+from tlog.idempotency import Placed
+from tlog.ids import EntryId, WeekKey
+from tlog.log_parts import LogParts, SharedParts, make_parts
 from tlog.measures import DatabaseFacts, LogMeasures
-from tlog.publisher import HeadWriter, Publisher
 from tlog.reader import LogReader
-from tlog.sequencer import Sequencer
 from tlog.startup import OpenedLog
 from tlog.thinning import Thinner
-from tlog.tile_cache import TileCache
+from tlog.tree import RightEdge
 from tlog_proofs import EMPTY_ROOT, KIND_OPAQUE, EntryBundle, Tile
 
 Answer = TypeVar("Answer")
 _logger = structlog.get_logger("tlog.log")
-
-
-@dataclass(frozen=True, slots=True)
-class SharedParts:
-    """What all logs of a host share."""
-
-    config: Config
-    clock: Clock
-    heads: HeadStore
-    budget: QueueBudget
-    cache: TileCache
-    disk: DiskWatch
-    readers: Executor
-    save_id_key: Callable[[str, WeekKey], Awaitable[None]]  # log name, key
-    drop_id_keys: Callable[[str, int], Awaitable[None]]  # log name, before which week
 
 
 class Log:
@@ -71,25 +50,25 @@ class Log:
         self._shared = shared
         self._opened = opened
         self._refusal = None if opened.refusal is None else _advised(opened.refusal)
-        self._id_keys = tuple(id_keys)
         self._stopping = False
         self._started = False
         self._tasks: list[asyncio.Task[None]] = []  # publisher, sequencer
         self._thinning: asyncio.Task[None] | None = None
         # While one batch is committed, the one before is indexed, and another published.
         self._threads = ThreadPoolExecutor(3, thread_name_prefix=f"log-{row.name}")
-        self._sequencer: Sequencer | None = None
-        self._idempotency: Idempotency | None = None
-        self._publisher: Publisher | None = None
-        self._writer: HeadWriter | None = None
+        self._parts: LogParts | None = None  # none in a log that start-up refused
         self._reader: LogReader | None = None
         if opened.store is not None and opened.edge is not None:
-            edge = opened.edge
-            self._reader = LogReader(row.name, opened.store, lambda: edge, shared.cache)
-        if self._refusal is None:
-            self._build()
-        else:
+            opened_edge = opened.edge
+            self._reader = LogReader(
+                row.name, opened.store, lambda: self._edge(opened_edge), shared.cache
+            )
+        if self._refusal is not None:
             self._say(self._refusal)
+            return
+        self._parts = make_parts(
+            row.name, opened, id_keys, shared, self._threads, self.measures, self._break
+        )
 
     @property
     def facts(self) -> LogFacts:
@@ -112,30 +91,30 @@ class Log:
         """`ready`, `starting`, `read-only`, `stopping`, or `stopped`: opened, not started."""
         if self._stopping:
             return "stopping"
-        if self.reason is not None or self._sequencer is None:
+        if self.reason is not None or self._parts is None:
             return "read-only"
         if not self._started:
             return "stopped"
-        return "ready" if self._sequencer.indexed else "starting"
+        return "ready" if self._parts.sequencer.indexed else "starting"
 
     @property
     def reason(self) -> str | None:
         """Why the log is read-only, as one sentence, or None."""
-        if self._refusal is not None or self._sequencer is None:
+        if self._refusal is not None or self._parts is None:
             return self._refusal
-        return self._sequencer.refusal
+        return self._parts.sequencer.refusal
 
     @property
     def committed_size(self) -> int:
         """The size up to which the log is durable; 0 when it cannot be read."""
-        if self._sequencer is not None:
-            return self._sequencer.edge.size
+        if self._parts is not None:
+            return self._parts.sequencer.edge.size
         return self._opened.edge.size if self._opened.edge is not None else 0
 
     @property
     def queue_age_s(self) -> float:
         """How long the oldest entry that is not committed yet has waited in the queue."""
-        return self._sequencer.queue_age_s if self._sequencer is not None else 0.0
+        return self._parts.sequencer.queue_age_s if self._parts is not None else 0.0
 
     @property
     def published(self) -> Published:
@@ -149,10 +128,10 @@ class Log:
     async def start(self) -> None:
         """Begin to publish, bring the index up to date, then take appends. Returns at once."""
         self._started = True
-        checkpoints = self._opened.checkpoints
-        if self._sequencer is None or self._publisher is None or checkpoints is None:
+        parts, checkpoints = self._parts, self._opened.checkpoints
+        if parts is None or checkpoints is None:
             return
-        self._tasks = [self._spawn(self._publisher.run()), self._spawn(self._sequencer.run())]
+        self._tasks = [self._spawn(parts.publisher.run()), self._spawn(parts.sequencer.run())]
         thinner = Thinner(self.row.name, checkpoints, self._shared.readers)
         self._thinning = self._spawn(thinner.run())
 
@@ -174,8 +153,7 @@ class Log:
 
     async def check_accepting(self) -> None:
         """Raise the SubmissionError that an append of raw entries would get now, if any."""
-        sequencer, _ = self._open_parts()
-        sequencer.check_accepting()
+        self._open_parts().sequencer.check_accepting()
         self._shared.disk.check()
 
     def reserve(self) -> Reservation:
@@ -190,15 +168,15 @@ class Log:
         Raises:
             SubmissionError: one of its kinds says why not.
         """
-        sequencer, idempotency = self._open_parts()
+        parts = self._open_parts()
         self._shared.disk.take(sum(map(len, entries)))
         if any(ids):
-            return await idempotency.append(entries, ids)
-        appended = await sequencer.append(entries)
+            return await parts.idempotency.append(entries, ids)
+        appended = await parts.sequencer.append(entries)
         first = appended.first_index
         return Placed(range(first, appended.size), appended.leaf_hashes, first)
 
-    def _open_parts(self) -> tuple[Sequencer, Idempotency]:
+    def _open_parts(self) -> LogParts:
         """What appends go through, unless the log takes none for good."""
         if self.row.kind != KIND_OPAQUE:
             message = f"the log takes no raw entries: it is of kind {self.row.kind}"
@@ -208,15 +186,15 @@ class Log:
             raise StoppingError(message)
         if self._refusal is not None and is_full(self._refusal):
             raise DiskFullError(self._refusal)
-        if self._sequencer is None or self._idempotency is None:
+        if self._parts is None:
             raise ReadOnlyError(self.reason or "the log is read-only")
-        return self._sequencer, self._idempotency
+        return self._parts
 
     async def wait_published(self, size: int, timeout_s: float) -> Published | None:
         """The first checkpoint served that covers size; None on time-out or at shut-down."""
-        if self._publisher is None:
+        if self._parts is None:
             return None
-        return await self._publisher.wait(size, timeout_s)
+        return await self._parts.publisher.wait(size, timeout_s)
 
     async def read_tile(self, tile: Tile) -> bytes:
         """The tile's bytes; NotPublishedError beyond the published size."""
@@ -253,8 +231,8 @@ class Log:
         try:
             return await self._read(lambda reader, size: reader.find(leaf_hash, size))
         except StoreError:
-            if self._sequencer is not None:
-                self._sequencer.suspect_index()
+            if self._parts is not None:
+                self._parts.sequencer.suspect_index()
             raise
 
     async def checkpoint_at(self, size: int) -> bytes:
@@ -285,25 +263,25 @@ class Log:
         if not self._started:
             message = "a clock is confirmed in the running server: start it first"
             raise UsageError(message)
-        if self._sequencer is None:
+        if self._parts is None:
             message = f"{self.row.name} is read-only for another reason: {self._refusal}"
             raise NotFoundError(message)
-        self._sequencer.confirm_clock()
+        self._parts.sequencer.confirm_clock()
 
     def begin_stop(self) -> None:
         """Take no more appends and release who waits for a publication."""
         self._stopping = True
-        if self._publisher is not None:
-            self._publisher.release_waiters()
+        if self._parts is not None:
+            self._parts.publisher.release_waiters()
 
     async def stop(self) -> None:
         """Commit what is queued and publish it; `close` comes next."""
         self.begin_stop()
-        if self._sequencer is not None and self._publisher is not None and self._tasks:
+        if self._parts is not None and self._tasks:
             publishing, sequencing = self._tasks
-            self._sequencer.stop()
+            self._parts.sequencer.stop()
             await asyncio.gather(sequencing, return_exceptions=True)
-            self._publisher.stop()
+            self._parts.publisher.stop()
             await asyncio.gather(publishing, return_exceptions=True)
         if self._thinning is not None:
             self._thinning.cancel()
@@ -319,77 +297,16 @@ class Log:
 
     def halt(self) -> None:
         """Sign nothing more, whatever is under way: the time for shut-down is over."""
-        if self._writer is not None:
-            self._writer.halted = True
+        if self._parts is not None:
+            self._parts.writer.halted = True
 
     @property
     def _published(self) -> Published | None:
-        return self._publisher.published if self._publisher else self._opened.published
+        return self._opened.published if self._parts is None else self._parts.publisher.published
 
-    def _build(self) -> None:
-        opened, shared = self._opened, self._shared
-        if (
-            opened.store is None
-            or opened.checkpoints is None
-            or opened.newest is None
-            or opened.edge is None
-            or opened.head_edge is None
-            or opened.signer is None
-            or opened.published is None
-        ):
-            message = "start-up gave no reason to refuse, yet a part is missing"
-            raise AssertionError(message)
-        self._writer = HeadWriter(
-            store=opened.store,
-            heads=shared.heads,
-            checkpoints=opened.checkpoints,
-            signer=opened.signer,
-            clock=shared.clock,
-            edge=opened.head_edge,
-            head=opened.head,
-            measures=self.measures,
-        )
-        self._publisher = Publisher(
-            writer=self._writer,
-            published=opened.published,
-            newest=opened.newest,
-            interval_s=shared.config.publish_interval_s,
-            executor=self._threads,
-            on_fatal=self._break,
-        )
-        log_time = LogTime(
-            shared.clock,
-            opened.newest.t,
-            shared.config.clock_wait_s,
-            shared.config.clock_jump_s,
-        )
-        id_keys = IdKeys(
-            self._id_keys,
-            save=partial(shared.save_id_key, self.row.name),
-            drop=partial(shared.drop_id_keys, self.row.name),
-        )
-        sequencer = Sequencer(
-            store=opened.store,
-            edge=opened.edge,
-            log_time=log_time,
-            budget=shared.budget,
-            config=shared.config,
-            id_keys=id_keys,
-            writer=self._threads,
-            on_commit=self._publisher.committed,
-            on_fatal=self._break,
-            measures=self.measures,
-        )
-        self._sequencer = sequencer
-        self._idempotency = Idempotency(
-            store=opened.store,
-            sequencer=sequencer,
-            id_keys=id_keys,
-            budget=shared.budget,
-            readers=shared.readers,
-            now_s=lambda: max(shared.clock.wall_ms() // 1000, log_time.newest_t),
-        )
-        self._reader = LogReader(self.row.name, opened.store, lambda: sequencer.edge, shared.cache)
+    def _edge(self, opened: RightEdge) -> RightEdge:
+        """The committed right edge: the one that was opened, or what the sequencer made of it."""
+        return opened if self._parts is None else self._parts.sequencer.edge
 
     async def _stored(
         self, read: Callable[[CheckpointStore], Published | None]
@@ -427,10 +344,9 @@ class Log:
         if self._refusal is None:
             self._refusal = _advised(reason)
             self._say(self._refusal)
-        if self._sequencer is not None:
-            self._sequencer.fail(self._refusal)
-        if self._publisher is not None:
-            self._publisher.fail()
+        if self._parts is not None:
+            self._parts.sequencer.fail(self._refusal)
+            self._parts.publisher.fail()
         self.halt()
 
     def _say(self, reason: str) -> None:

@@ -104,8 +104,8 @@ class CrashingHost:
     def _arm(self) -> None:
         self.run(until(lambda: self.log.state != "starting"))
         assert self.log.reason is None, self.log.reason
-        writer = self.log._writer
-        assert writer is not None
+        assert self.log._parts is not None
+        writer = self.log._parts.writer
         writer.heads = HookedHeads(self, writer.heads)
         writer.checkpoints = HookedCheckpoints(self, writer.checkpoints)
 

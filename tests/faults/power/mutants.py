@@ -72,5 +72,5 @@ def sequencer(mutant: str) -> type[Sequencer]:
 def arm(log: Log) -> None:
     """Give a store that signs first what it signs with."""
     store = log._opened.store
-    if isinstance(store, SignsFirst):
-        store.writer = log._writer
+    if isinstance(store, SignsFirst) and log._parts is not None:
+        store.writer = log._parts.writer

@@ -113,9 +113,9 @@ def commit_bodies(writer: HeadWriter, tell: Teller, newest: CommitRecord, t: int
 
 def work_on_bodies(log: Log, clock: FakeClock, tell: Teller) -> None:
     """Bodies in two months, the second of which is made on the way."""
-    writer = log._writer
-    if writer is None:
+    if log._parts is None:
         raise AssertionError(log.reason)
+    writer = log._parts.writer
     newest = writer.store.newest_commit()
     for _ in range(2):
         t = max(newest.t, clock.wall_ms() // 1000)
