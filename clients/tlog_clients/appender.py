@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import hashlib
 import os
 import threading
 import time
@@ -27,7 +26,7 @@ from tlog_clients.appender_errors import (
     SpoolWriteError,
 )
 from tlog_clients.appender_options import AppenderOptions
-from tlog_clients.appender_sender import PlainSender, VerifyingSender
+from tlog_clients.appender_sender import PlainSender, VerifyingSender, token_mark
 from tlog_clients.appender_stats import AppenderStats, DeliveryState
 from tlog_clients.appender_tickets import Committed, Ticket, TicketBook
 from tlog_clients.fetch import HttpFetcher
@@ -41,6 +40,7 @@ from tlog_proofs import MAX_ENTRY_BYTES
 
 if TYPE_CHECKING:
     from tlog_clients.log_trust import TrustSource
+    from tlog_proofs import TlogError
 
 _READ_AGAIN_FOR_S = 5.0
 
@@ -102,12 +102,17 @@ class Appender:
             self._tickets,
             self._changed,
             self._options,
-            _mark_of(token),
+            token_mark(token),
         )
         self._thread = threading.Thread(target=self._deliver, name="tlog-appender", daemon=True)
         self._spool.start()
         self._thread.start()
         atexit.register(self._at_exit)
+
+    @property
+    def stopped_by(self) -> TlogError | None:
+        """What stopped the delivery: of a fork, ForkDetectedError has both signed heads."""
+        return self._delivery.stopped_by
 
     def append(self, entry: bytes) -> Ticket:
         """Take an entry, without waiting for the disk or the log.
@@ -288,8 +293,3 @@ class Appender:
     def _at_exit(self) -> None:
         if os.getpid() == self._pid:
             self.close(0)
-
-
-def _mark_of(token: str | None) -> str:
-    """What tells two tokens apart, and nothing about them: ids are remembered for each token."""
-    return "" if token is None else hashlib.sha256(b"tlog/spool/" + token.encode()).hexdigest()[:16]

@@ -60,6 +60,7 @@ class Delivery:
         # Guarded by changed:
         self.state = DeliveryState.DELIVERING
         self.reason = ""
+        self.stopped_by: TlogError | None = None
         self.delivered_to, _ = spool.spooled_to
         self.committed = self.batches = self.failures = self.may_be_duplicate = self.set_aside = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -102,6 +103,7 @@ class Delivery:
                 return False
             self._sets_aside = set_aside
             self.state, self.reason = DeliveryState.DELIVERING, ""
+            self.stopped_by = None
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._resume.set)
         return True
@@ -113,8 +115,10 @@ class Delivery:
             if self._loop is not None and self._task is not None:
                 self._loop.call_soon_threadsafe(self._task.cancel)
 
-    def fail(self, reason: str) -> None:
+    def fail(self, reason: str, error: TlogError | None = None) -> None:
         """Say that nothing is delivered any more, and why."""
+        with self._changed:
+            self.stopped_by = error
         self._tell(DeliveryState.STOPPED, reason)
         self._call(self._options.on_stopped, reason)
 
@@ -129,7 +133,7 @@ class Delivery:
                 await self._pause(error)
             except SpoolError as error:
                 self._spool.fail(error)
-                await self._stop_until_resumed(str(error), one=False)
+                await self._stop_until_resumed(str(error), error, one=False)
 
     async def _send(self, sender: Sender, batch: Batch) -> None:
         is_fresh = batch.tried_s is None
@@ -191,7 +195,7 @@ class Delivery:
         else:
             one = verdict is Verdict.SMALLER
             which = f"entry {batch.first} (id {batch.ids[0]}) was refused: " if one else ""
-            if await self._stop_until_resumed(f"{which}{error}", one=one):
+            if await self._stop_until_resumed(f"{which}{error}", error, one=one):
                 await self._set_aside(batch, str(error))
 
     async def _pause(self, error: TlogError) -> None:
@@ -204,13 +208,13 @@ class Delivery:
         except TimeoutError:
             pass
 
-    async def _stop_until_resumed(self, reason: str, *, one: bool) -> bool:
+    async def _stop_until_resumed(self, reason: str, error: TlogError, *, one: bool) -> bool:
         """Wait for resume(); return whether the one entry is to be set aside."""
         self._resume.clear()
         with self._changed:
             self._has_one_suspect = one
             self._sets_aside = False
-        self.fail(reason)
+        self.fail(reason, error)
         await self._resume.wait()
         with self._changed:
             self._has_one_suspect = False

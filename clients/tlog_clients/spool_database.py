@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -28,6 +28,7 @@ _MAY_PASS = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE
 _UNUSABLE = frozenset(
     {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM}
 )
+_NOTE_BYTES = 20
 _PRIMARY_CODE = 0xFF  # of an extended result code
 
 
@@ -65,12 +66,9 @@ class SpoolDatabase:
             (kind,) = self.connection.execute("PRAGMA application_id").fetchone()
             (tables,) = self.connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             if (kind, tables) == (0, 0):
-                if os.fstat(self._lock).st_size:
-                    self.refuse(
-                        f"it was made before, and is empty now (else remove {self._lock_path})"
-                    )
+                if self._noted_next():
+                    self.refuse("it was made before, and is empty now")
                 return self._make(log)
-            self._note_made()
             (version,) = self.connection.execute("PRAGMA user_version").fetchone()
             if (kind, version) != (_APPLICATION_ID, _FORMAT):
                 self.refuse(f"expected a spool of format {_FORMAT}")
@@ -80,6 +78,12 @@ class SpoolDatabase:
             self.refuse("its state is damaged")
         if state.log != log:
             raise SpoolError(str(self.path), f"expected one for {log}, it is for {state.log}")
+        if state.next < self._noted_next():
+            self.refuse(
+                f"expected the entries before {self._noted_next()}, which were durable, found "
+                f"those before {state.next}: {self.path.name}-wal is damaged or lost, or this is "
+                "an older copy"
+            )
         return state
 
     @contextmanager
@@ -102,6 +106,7 @@ class SpoolDatabase:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise
+        self._note_next(after)
 
     def close(self, *, wipe: bool) -> None:
         """Leave the database without a write-ahead log, and give up the lock.
@@ -178,11 +183,23 @@ class SpoolDatabase:
         self.connection.executescript(script + SCHEMA)
         self.connection.execute("INSERT INTO state VALUES (1, ?, ?)", format_state(state))
         self.connection.execute("COMMIT")
-        self._note_made()
+        self._note_next(state)
+        os.fsync(self._lock)
         return state
 
-    def _note_made(self) -> None:
-        """Write beside the database that there is one: SQLite takes an empty file for a new one."""
-        if not os.fstat(self._lock).st_size:
-            os.pwrite(self._lock, b"made\n", 0)
-            os.fsync(self._lock)
+    def _noted_next(self) -> int:
+        """The number that the next entry had at the last commit; 0 when there was none."""
+        note = os.pread(self._lock, _NOTE_BYTES + 1, 0)
+        if note and not (len(note) == _NOTE_BYTES and note.strip().isdigit()):
+            self.refuse(f"{self._lock_path.name} is damaged: expected one number")
+        return int(note or 0)
+
+    def _note_next(self, state: SpoolState) -> None:
+        """Write beside the database how far it goes, now that it does.
+
+        SQLite takes an empty file for a new one, and ends a write-ahead log before the first
+        damaged frame: both would lose entries in silence. Never ahead of the database, so not
+        synced.
+        """
+        with suppress(OSError):
+            os.pwrite(self._lock, b"%019d\n" % state.next, 0)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tlog_clients import EntryTooLargeError
+from tlog_clients import EntryTooLargeError, ForkDetectedError
 from tlog_clients.appender import Appender
 from tlog_clients.appender_errors import (
     AppenderClosedError,
@@ -28,7 +28,7 @@ from tlog_clients.appender_options import AppenderOptions
 from tlog_clients.appender_stats import DeliveryState
 from tlog_clients.spool import Spool
 from tlog_clients.testing import FakeLog
-from tlog_proofs import leaf_hash
+from tlog_proofs import VerificationError, leaf_hash, open_checkpoint
 
 WAIT_S = 60.0
 QUICK = AppenderOptions(first_pause_s=0.01, max_pause_s=0.05)
@@ -252,8 +252,26 @@ def test_the_wrong_key(log: FakeLog, spool: Path) -> None:
     appender.append(b"an entry")
     assert appender.flush(WAIT_S) == 1
     assert appender.stats().state is DeliveryState.STOPPED
+    assert isinstance(appender.stopped_by, VerificationError)
     assert "fake.example/other" in appender.stats().reason
     assert appender.close(WAIT_S) == 1
+
+
+def test_a_rewritten_history(spool: Path) -> None:
+    """A log that shows another history stops the delivery, and both signed heads are at hand."""
+    with FakeLog() as honest, Appender(honest.url, trust=honest.vkey, spool=spool) as appender:
+        for entry in (b"one", b"two"):
+            appender.append(entry).committed().result(WAIT_S)
+    with FakeLog() as rewritten:
+        rewritten.append(b"something else")
+        appender = Appender(rewritten.url, trust=rewritten.vkey, spool=spool)
+        appender.append(b"three")
+        assert appender.flush(WAIT_S) == 1
+        error = appender.stopped_by
+        assert isinstance(error, ForkDetectedError)
+        assert open_checkpoint(error.old_note, honest.log_key).size == 3
+        assert open_checkpoint(error.new_note, honest.log_key).size == 3
+        assert appender.close(WAIT_S) == 1
 
 
 def test_without_a_key(log: FakeLog, spool: Path) -> None:

@@ -223,3 +223,54 @@ def test_truncated(tmp_path: Path, written: tuple[Path, list[tuple[str, bytes]]]
     whole.unlink()
     with pytest.raises(SpoolDamagedError, match="made before, and is empty now"):
         open_spool(whole)
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> tuple[Path, list[tuple[str, bytes]]]:
+    """A spool as a killed process leaves it, its write-ahead log full, and its contents."""
+    spool = open_spool(tmp_path / "open")
+    for start in range(0, len(ENTRIES), 20):
+        spool.write(ENTRIES[start : start + 20])
+    for suffix in ("", "-wal", ".lock"):
+        shutil.copy(tmp_path / f"open{suffix}", tmp_path / f"whole{suffix}")
+    contents = drain(spool)
+    spool.close()
+    return tmp_path / "whole", contents
+
+
+def read_killed(path: Path, whole: Path, wal: bytes) -> list[tuple[str, bytes]] | None:
+    """What a spool with this write-ahead log gives, as read_damaged."""
+    path.with_name(path.name + "-wal").write_bytes(wal)
+    return read_damaged(path, whole.read_bytes())
+
+
+def test_damaged_write_ahead_log(
+    tmp_path: Path, killed: tuple[Path, list[tuple[str, bytes]]]
+) -> None:
+    """What a killed process left comes whole, or the spool is refused: now, and at the next try."""
+    whole, contents = killed
+    wal = (tmp_path / "whole-wal").read_bytes()
+    assert read_killed(tmp_path / "same", whole, wal) == contents
+    chance = random.Random(8)
+    refused = 0
+    for number in range(60):
+        path = tmp_path / f"flipped{number}"
+        damaged = bytearray(wal)
+        damaged[chance.randrange(len(wal))] ^= 1 << chance.randrange(8)
+        taken = read_killed(path, whole, bytes(damaged))
+        assert taken in (None, contents)
+        if taken is None:
+            refused += 1
+            with pytest.raises(SpoolDamagedError):
+                open_spool(path)
+    assert refused > 40
+    for number, length in enumerate([0, 31, 32, 5_000, len(wal) // 2, len(wal) - 1]):
+        assert read_killed(tmp_path / f"cut{number}", whole, wal[:length]) is None
+
+
+def test_damaged_note(tmp_path: Path) -> None:
+    """A lock file that holds something else is told."""
+    open_spool(tmp_path / "spool").close()
+    (tmp_path / "spool.lock").write_bytes(b"something else")
+    with pytest.raises(SpoolDamagedError, match=r"spool\.lock is damaged"):
+        open_spool(tmp_path / "spool")
