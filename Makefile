@@ -8,7 +8,7 @@ PYTHON ?=
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: install run test test-peers faults crash lint check vectors openapi bench bench-start lock dist clean
+.PHONY: install run test test-peers faults crash lint check vectors openapi configuration bench bench-start lock dist clean
 
 install:
 	@scripts/install.sh $(PYTHON)
@@ -56,6 +56,10 @@ vectors: install
 # What the server gives at /openapi.json.
 openapi: install
 	$(BIN)/python -m tests.make_openapi
+
+# The table of docs/configuration.md, from the options of `tlog serve`.
+configuration: install
+	$(BIN)/python -m tests.make_configuration
 
 bench: install
 	@SECTIONS="$(SECTIONS)" $(BIN)/python -m bench

@@ -13,6 +13,7 @@ _COMMANDS = (
     "log",
     "token",
     "serve",
+    "config",
     "append",
     "get",
     "head",

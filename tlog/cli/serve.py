@@ -11,9 +11,11 @@ from pathlib import Path
 import click
 import uvloop
 
-from tlog.addresses import Address, is_loopback, parse_address
+from tlog.addresses import Address, parse_address
 from tlog.app import Addresses, Urls, serve
 from tlog.cli.data_dir import data_option
+from tlog.cli.serve_checks import combination_problems
+from tlog.cli.settings import config_option
 from tlog.collector import settle_collector
 from tlog.config import Config
 from tlog.errors import UsageError
@@ -38,6 +40,7 @@ def _read_address(ctx: click.Context, param: click.Parameter, value: str | None)
 
 
 @click.command()
+@config_option
 @data_option
 @click.option(
     "--listen",
@@ -127,19 +130,10 @@ def command(  # noqa: PLR0913 - one an option
     log_format: str,
 ) -> None:
     """Serve the logs of a data directory until SIGTERM or SIGINT."""
-    if (tls_cert is None) != (tls_key is None):
-        raise click.UsageError("--tls-cert and --tls-key are given together or not at all")
-    if tls_client_ca is not None and tls_cert is None:
-        raise click.UsageError("--tls-client-ca needs --tls-cert and --tls-key")
-    if tls_client_required and tls_client_ca is None:
-        raise click.UsageError("--tls-client-required needs --tls-client-ca")
-    for each in (address, admin_address):
-        if each is None or behind_tls_proxy or tls_cert is not None or is_loopback(each):
-            continue
-        raise click.UsageError(
-            f"{each.host} is not loopback: tokens and entries would travel unencrypted. "
-            "Give --tls-cert and --tls-key, or put a TLS proxy in front and say --behind-tls-proxy"
-        )
+    del behind_tls_proxy  # which is weighed with the addresses
+    problems = combination_problems(click.get_current_context().params)
+    if sentences := [sentence for _, sentence in problems]:
+        raise click.UsageError("; ".join(sentences))
     level = getattr(logging, log_level.upper())
     configure_log(level, log_format, "core" if workers > 1 else None)
     config = Config(
