@@ -21,6 +21,7 @@ from tlog_clients.submission import EntryTooLargeError
 from tlog_proofs import TlogError, TlogProof
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
     from types import TracebackType
 
     from tlog_proofs import SignedCheckpoint
@@ -47,6 +48,7 @@ class AsyncLog:
         cache: CachePlace = True,
         retry_for_s: float = DEFAULT_RETRY_FOR_S,
         timeout_s: float = DEFAULT_TIMEOUT_S,
+        ssl: SSLContext | None = None,
     ) -> None:
         """Check the settings; nothing is asked of the server before the context is entered.
 
@@ -61,6 +63,7 @@ class AsyncLog:
                 False: none.
             retry_for_s: how long to try again what was lost or put off; 0 is never.
             timeout_s: seconds for one whole answer.
+            ssl: for authorities or a client's certificate of your own; as HttpFetcher.
 
         Raises:
             MalformedUrlError: url is no log's address.
@@ -70,7 +73,7 @@ class AsyncLog:
         """
         self._trust = LogTrust.of(trust, origin=origin)
         retries = Retries(RetryPolicy(retry_for_s))
-        self._fetcher = HttpFetcher(url, token=token, timeout_s=timeout_s, retries=retries)
+        self._fetcher = HttpFetcher(url, token=token, timeout_s=timeout_s, retries=retries, ssl=ssl)
         self._cache = open_cache(cache)
         heads = open_state(state)
         self._client = LogClient(self._fetcher, self._trust, heads, retries, self._cache)

@@ -18,6 +18,7 @@ from tlog_clients.submission import EntryTooLargeError
 from tlog_proofs import TlogError, TlogProof
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
     from types import TracebackType
 
     from tlog_clients.entry_proof import EntryProof
@@ -47,6 +48,7 @@ class Log:
         cache: CachePlace = True,
         retry_for_s: float = DEFAULT_RETRY_FOR_S,
         timeout_s: float = DEFAULT_TIMEOUT_S,
+        ssl: SSLContext | None = None,
     ) -> None:
         """Check the settings, which are those of AsyncLog; nothing is asked of the server yet."""
         self._log = AsyncLog(
@@ -58,6 +60,7 @@ class Log:
             cache=cache,
             retry_for_s=retry_for_s,
             timeout_s=timeout_s,
+            ssl=ssl,
         )
         self._open: set[AsyncGenerator[Stretch, None]] = set()
         self._thread = LoopThread(self._log.__aenter__, partial(_close, self._log, self._open))
