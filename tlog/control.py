@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from tlog.errors import ControlDatabaseError, StoreError
 from tlog.ids import KEY_BYTES, WeekKey
@@ -57,7 +56,21 @@ CREATE TABLE id_keys (
     PRIMARY KEY (log, week)
 ) STRICT;
 """
+# Made with its first row: before there were any, directories had no such table.
+CERTIFICATES = """
+CREATE TABLE IF NOT EXISTS certificates (
+    id TEXT PRIMARY KEY,
+    key_hash BLOB NOT NULL,
+    scopes TEXT NOT NULL,
+    logs TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    revoked INTEGER,
+    digest BLOB NOT NULL
+) STRICT
+"""
 
+_CHANGING = ("tokens", "certificates")  # tables whose rows are stored again
 LOG_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 
 
@@ -124,9 +137,11 @@ class ControlDatabase:
         )
 
     def tokens(self) -> list[TokenRow]:
-        """All tokens, by id."""
-        rows = []
-        for columns in self._rows("tokens", "id"):
+        """All tokens, then all certificates of clients, by id."""
+        return [*self._principals("tokens"), *self._principals("certificates")]
+
+    def _principals(self, table: str) -> Iterator[TokenRow]:
+        for columns in self._rows(table, "id"):
             match columns:
                 case [
                     str(i),
@@ -135,25 +150,26 @@ class ControlDatabase:
                     str(logs),
                     int(created),
                     int(expires),
-                    revoked,
+                    None | int() as revoked,
                 ]:
                     try:
                         known = frozenset(Scope(scope) for scope in scopes.split())
                     except ValueError as error:
-                        raise _damaged("tokens") from error
+                        raise _damaged(table) from error
                     names = frozenset(logs.split())
-                    rows.append(
-                        TokenRow(i, h, known, names, created, expires, cast("int | None", revoked))
-                    )
+                    certificate = table == "certificates"
+                    yield TokenRow(i, h, known, names, created, expires, revoked, certificate)
                 case _:
-                    raise _damaged("tokens")
-        return rows
+                    raise _damaged(table)
 
     def put_token(self, row: TokenRow) -> None:
-        """Store a token's row, new or changed, durably."""
+        """Store the row of a token or a certificate, new or changed, durably."""
+        if row.certificate:
+            with writing("control.db", self._database):
+                self._database.execute(CERTIFICATES)
         _insert(
             self._database,
-            "tokens",
+            "certificates" if row.certificate else "tokens",
             [
                 row.id,
                 row.token_hash,
@@ -209,10 +225,17 @@ class ControlDatabase:
         message = f"control.db is not of format {FORMAT_VERSION}"
         raise ControlDatabaseError(message)
 
+    def _has_certificates(self) -> bool:
+        named = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'certificates'"
+        (count,) = self._database.execute(named).fetchone()
+        return bool(count)
+
     def _rows(self, table: str, order: str) -> list[Sequence[Column]]:
         """All rows of a table without their digests, each checked."""
         try:
             with wrapping("control.db"):
+                if table == "certificates" and not self._has_certificates():
+                    return []
                 rows = self._database.execute(
                     f"SELECT * FROM {table} ORDER BY {order}"  # noqa: S608 - our own names
                 ).fetchall()
@@ -224,7 +247,7 @@ class ControlDatabase:
 
 def _insert(database: sqlite3.Connection, table: str, columns: Sequence[Column]) -> None:
     marks = ", ".join("?" * (len(columns) + 1))
-    verb = "INSERT OR REPLACE" if table == "tokens" else "INSERT"
+    verb = "INSERT OR REPLACE" if table in _CHANGING else "INSERT"
     with writing("control.db", database):
         database.execute(
             f"{verb} INTO {table} VALUES ({marks})",

@@ -28,7 +28,7 @@ ServerError
 |   +-- ControlDatabaseError     control.db cannot be read
 |   +-- LockHeldError            another process holds DIR
 +-- UsageError                   a request that can never succeed as it stands
-    +-- AlreadyExistsError       the name or the origin is taken
+    +-- AlreadyExistsError       the name or the origin is taken, or the key known already
     +-- TlsFileError             a certificate or key file that TLS cannot be done with
 """
 
@@ -162,7 +162,7 @@ class UsageError(ServerError):
 
 
 class AlreadyExistsError(UsageError):
-    """The name or the origin is taken."""
+    """The name or the origin is taken, or the key is known already."""
 
 
 class TlsFileError(UsageError):

@@ -18,12 +18,19 @@ from tlog.config import Config
 from tlog.control import ControlDatabase, LogRow
 from tlog.creation import LogMaker, NewLog, StoreFactory
 from tlog.disk import DiskWatch
-from tlog.errors import DataDirectoryError, NotFoundError, StoppingError, UsageError
+from tlog.errors import (
+    AlreadyExistsError,
+    DataDirectoryError,
+    NotFoundError,
+    StoppingError,
+    UsageError,
+)
 from tlog.facts import LogFacts
 from tlog.heads import FileHeadStore
 from tlog.ids import WeekKey
 from tlog.lock import DirectoryLock
-from tlog.log import Log, SharedParts
+from tlog.log import Log
+from tlog.log_parts import SharedParts
 from tlog.measures import HttpMeasures, ServerMeasures
 from tlog.startup import open_log
 from tlog.tile_cache import TileCache
@@ -207,26 +214,61 @@ class Host:
         Raises:
             NotFoundError: no such log. UsageError: no log, no scope or no lifetime.
         """
+        token_id, text = make_token()
+        await self._admit(
+            self._make_row(token_id, hash_token(text), logs, scopes, lifetime_s=lifetime_s)
+        )
+        return text
+
+    async def create_certificate(
+        self,
+        key_hash: bytes,
+        logs: Sequence[str],
+        scopes: Sequence[Scope],
+        lifetime_s: int = DEFAULT_LIFETIME_S,
+    ) -> str:
+        """Let certificates of a public key in (ClientCertificate.key_hash), durably; the id.
+
+        Raises:
+            NotFoundError, UsageError: as create_token.
+            AlreadyExistsError: the key has a row that is valid.
+        """
+        row = self._make_row(make_token()[0], key_hash, logs, scopes, lifetime_s=lifetime_s)
+        if self.tokens.has_key(key_hash):
+            message = "the public key of this certificate has a valid entry: revoke that first"
+            raise AlreadyExistsError(message)
+        await self._admit(replace(row, certificate=True))
+        return row.id
+
+    def _make_row(
+        self,
+        row_id: str,
+        secret_hash: bytes,
+        logs: Sequence[str],
+        scopes: Sequence[Scope],
+        *,
+        lifetime_s: int,
+    ) -> TokenRow:
         self._check_running()
         if not logs or not scopes or lifetime_s < 1:
             message = "a token needs at least one log, one scope and one second to live"
             raise UsageError(message)
         for name in logs:
             self.log(name)
-        token_id, text = make_token()
         created = self._clock.wall_ms() // 1000
-        row = TokenRow(
-            id=token_id,
-            token_hash=hash_token(text),
+        return TokenRow(
+            id=row_id,
+            token_hash=secret_hash,
             scopes=frozenset(scopes),
             logs=frozenset(logs),
             created=created,
             expires=created + lifetime_s,
         )
+
+    async def _admit(self, row: TokenRow) -> None:
         await self._control_call(self.control.put_token, row)
         self.tokens.add(row)
         await self._announce()
-        return text
 
     async def revoke_token(self, token_id: str) -> None:
         """Make a token invalid, at once and durably; NotFoundError for an unknown id."""

@@ -87,17 +87,42 @@ def expiry_of(certificate: bytes) -> int:
         raise TlsFileError(message) from error
 
 
-def public_key_hash(certificate: bytes) -> bytes | None:
-    """SHA-256 of a DER certificate's SubjectPublicKeyInfo (RFC 5280, 4.1); None if it has none.
+@dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """What tells who a client is: SHA-256 of the public key, and not-after in POSIX seconds."""
 
-    It is what a certificate and those that replace it for the same key have in common.
+    key_hash: bytes
+    expires: int
+
+
+def read_client_certificate(der: bytes) -> ClientCertificate:
+    """Read a client's certificate.
+
+    The hash is of SubjectPublicKeyInfo (RFC 5280, 4.1), DER: certificates that replace one another
+    for the same key have it in common, and it is a client's name.
+
+    Raises:
+        TlsFileError: it cannot be read, or its key is of a kind that is not known.
     """
     try:
-        key = x509.load_der_x509_certificate(certificate).public_key()
+        certificate = x509.load_der_x509_certificate(der)
+        key = certificate.public_key()
         encoded = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    except (ValueError, UnsupportedAlgorithm):
-        return None
-    return hashlib.sha256(encoded).digest()
+        expires = int(certificate.not_valid_after_utc.timestamp())
+    except (ValueError, UnsupportedAlgorithm) as error:
+        message = "certificate: expected X.509 with a public key of a known kind"
+        raise TlsFileError(message) from error
+    return ClientCertificate(hashlib.sha256(encoded).digest(), expires)
+
+
+def read_client_pem(text: str) -> ClientCertificate:
+    """Read the first certificate in PEM; as read_client_certificate."""
+    try:
+        certificate = x509.load_pem_x509_certificates(text.encode())[0]
+    except ValueError as error:
+        message = "certificate: expected X.509 in PEM"
+        raise TlsFileError(message) from error
+    return read_client_certificate(certificate.public_bytes(Encoding.DER))
 
 
 @contextmanager

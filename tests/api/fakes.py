@@ -303,6 +303,27 @@ class FakeHost:
     ) -> str:
         return self.token(logs, *scopes, lifetime_s=lifetime_s)
 
+    async def create_certificate(
+        self,
+        key_hash: bytes,
+        logs: Sequence[str],
+        scopes: Sequence[Scope],
+        lifetime_s: int = DEFAULT_LIFETIME_S,
+    ) -> str:
+        row_id, _ = make_token()
+        self.tokens.add(
+            TokenRow(
+                id=row_id,
+                token_hash=key_hash,
+                scopes=frozenset(scopes),
+                logs=frozenset(logs),
+                created=NOW_S,
+                expires=NOW_S + lifetime_s,
+                certificate=True,
+            )
+        )
+        return row_id
+
     async def revoke_token(self, token_id: str) -> None:
         self.tokens.add(self.tokens.revoked(token_id))
 

@@ -51,6 +51,7 @@ async def test_tokens_live_from_creation_to_revocation(api: Api) -> None:
         "created": NOW_S,
         "expires": NOW_S + 60,
         "revoked": None,
+        "certificate": None,
     }
     assert token.split("_", 2)[2] not in text
     async with api.local.delete(f"/admin/tokens/{row['id']}") as response:

@@ -305,3 +305,99 @@ def test_client_commands_trust_the_authorities_they_are_given(
     assert (code, "expected PEM" in complaint) == (2, True)
     code, _, complaint = _command(data, server.url, *append, "--client-key", str(ca))
     assert (code, "--client-key needs --client-cert" in complaint) == (2, True)
+
+
+@pytest.fixture
+def asking(data: Path) -> Iterator[ServerProcess]:
+    """A running server that asks its clients for certificates of our authority."""
+    ca = data.parent / "ca.pem"
+    ca.write_bytes(AUTHORITY.pem)
+    with ServerProcess(data, *options(data), "--tls-client-ca", str(ca)) as process:
+        process.start()
+        yield process
+
+
+def let_in(data: Path, certificate: Path, *scopes: str) -> str:
+    """Let in a certificate; the id of its row."""
+    chosen = [each for scope in scopes for each in ("--scope", scope)]
+    where = ("token", "create", "--data", str(data), "--log", "a")
+    return tlog(*where, *chosen, "--certificate", str(certificate))
+
+
+def rows(data: Path) -> dict[str, dict[str, object]]:
+    """What `tlog token list` says, by id."""
+    listed = json.loads(tlog("token", "list", "--data", str(data), "--json"))
+    return {row["id"]: row for row in listed}
+
+
+def test_a_certificate_is_a_principal(data: Path, asking: ServerProcess) -> None:
+    """With rights and ids of its own in every process, through renewals, until it is revoked."""
+    client = AUTHORITY.issue("client")
+    own = client.write(data.parent, "client")
+    shows = Client(asking.url, AUTHORITY.client_context(own))
+    assert shows.ask("/logs/a/add", body=b"early")[0] == 401
+    row_id = let_in(data, own[0], "append")
+    for _ in range(4):
+        assert shows.ask("/logs/a/add", body=b"hello", key="one") == (200, b"1")
+    renewed = AUTHORITY.issue("renewed", key=client.key).write(data.parent, "renewed")
+    shows_renewed = Client(asking.url, AUTHORITY.client_context(renewed))
+    assert shows_renewed.ask("/logs/a/add", body=b"hello", key="one") == (200, b"1")
+    # Another principal's id of the same text is another id.
+    token = make_token(data, "append")
+    assert shows.ask("/logs/a/add", token, b"hello", key="one") == (200, b"2")
+    for wrong in (token[:-1], "none"):
+        assert shows.ask("/logs/a/add", wrong, b"hello")[0] == 401
+    assert shows.ask("/logs/a/checkpoint")[0] == 403
+    row = rows(data)[row_id]
+    assert (row["scopes"], row["logs"]) == (["append"], ["a"])
+    assert len(str(row["certificate"])) == 64
+    assert rows(data)[token.split("_")[1]]["certificate"] is None
+    tlog("token", "revoke", row_id, "--data", str(data))
+    for each in (shows, shows_renewed) * 2:
+        assert each.ask("/logs/a/add", body=b"late")[0] == 401
+    assert asking.stop() == 0
+    asking.start()
+    again = Client(asking.url, shows.context)
+    assert again.ask("/logs/a/add", body=b"late")[0] == 401
+    let_in(data, own[0], "append")
+    assert again.ask("/logs/a/add", body=b"more") == (200, b"3")
+    assert asking.stop() == 0
+    assert "Traceback" not in asking.stderr
+
+
+def test_client_commands_show_a_certificate(data: Path, asking: ServerProcess) -> None:
+    """--client-cert and --client-key instead of a token, for appends and for reads."""
+    certificate, key = AUTHORITY.issue("client").write(data.parent, "client")
+    both = data.parent / "both.pem"
+    both.write_bytes(key.read_bytes() + certificate.read_bytes())
+    let_in(data, both, "append", "read")  # of which the certificate alone is sent
+    (data.parent / "entry").write_bytes(b"hello")
+    vkey = json.loads(tlog("log", "list", "--data", str(data), "--json"))[0]["vkey"]
+    known = {"TLOG_VKEY": vkey, "TLOG_CA": str(data.parent / "ca.pem")}
+    append = ("append", str(data.parent / "entry"), "--retry-for", "0")
+    own = ("--client-cert", str(certificate), "--client-key", str(key))
+    assert _command(data, asking.url, *append, *own, **known)[0] == 0
+    got = _command(data, asking.url, "get", "1", TLOG_CLIENT_CERT=str(both), **known)
+    assert got[:2] == (0, "hello")
+    assert _command(data, asking.url, *append, **known)[0] == 4  # nobody
+
+
+def test_a_certificate_can_be_required_of_everybody(data: Path) -> None:
+    """At both addresses, in every process; the unix socket is as it is."""
+    ca = data.parent / "ca.pem"
+    ca.write_bytes(AUTHORITY.pem)
+    demanded = ("--tls-client-ca", str(ca), "--tls-client-required")
+    with ServerProcess(data, *options(data), *demanded, "--admin-listen", "127.0.0.1:0") as server:
+        server.start()
+        own = AUTHORITY.issue("admin").write(data.parent, "admin")
+        let_in(data, own[0], "admin")
+        token = make_token(data, "read", "admin")
+        context = AUTHORITY.client_context(own)
+        for url in (server.url, server.admin_url):
+            with pytest.raises((OSError, http.client.HTTPException)):
+                Client(url).ask("/healthz", token)
+            assert Client(url, context).ask("/healthz", token)[0] == 200
+        admin = Client(server.admin_url, context)
+        assert admin.ask("/admin/logs")[0] == 200
+        assert admin.ask("/admin/logs", "none")[0] == 401
+        assert server.stop() == 0

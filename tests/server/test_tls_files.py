@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 from tests.certificates import Certificate
 from tlog.clock import SystemClock
 from tlog.errors import TlsFileError
-from tlog.tls import TlsMaterial, expiry_of, make_context, public_key_hash
+from tlog.tls import TlsMaterial, expiry_of, make_context
 from tlog.tls_files import TlsFiles, TlsWatch
 
 LIMIT_S = 20.0
@@ -101,16 +101,6 @@ def test_what_is_no_file_of_a_sensible_size_is_refused(files: TlsFiles, tmp_path
     (tmp_path / "large").write_bytes(b"x" * (1024 * 1024 + 1))
     with pytest.raises(TlsFileError, match="large: expected at most 1048576 bytes"):
         replace(files, certificate=tmp_path / "large").read()
-
-
-def test_a_public_key_has_one_hash_in_all_its_certificates() -> None:
-    """It is what renewed certificates have in common, and others have not."""
-    first = AUTHORITY.issue("client")
-    renewed = AUTHORITY.issue("client, renewed", key=first.key)
-    assert first.der != renewed.der
-    assert public_key_hash(first.der) == public_key_hash(renewed.der)
-    assert public_key_hash(first.der) != public_key_hash(AUTHORITY.issue("client").der)
-    assert public_key_hash(b"no certificate") is None
 
 
 class _Watched:

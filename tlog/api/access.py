@@ -6,12 +6,13 @@ the log is 404; one that sees it but lacks the scope is 403. Public frees reads 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import NamedTuple
 
 from tlog.api.backend import Backend, LogBackend
 from tlog.api.errors import ForbiddenError, NoSuchResourceError, UnauthorisedError
+from tlog.tls import ClientCertificate
 from tlog.tokens import Scope, TokenRow
 
 
@@ -30,7 +31,7 @@ _SCOPES = {Access.READ: Scope.READ, Access.APPEND: Scope.APPEND, Access.LOCAL: S
 
 
 class Caller(NamedTuple):
-    """Who asks: the operator at the unix socket, the holder of a valid token, or anybody.
+    """Who asks: the operator at the unix socket, a valid token or certificate, or anybody.
 
     administers: on the administrative address, where scope admin on a log is every right on it.
     """
@@ -60,27 +61,39 @@ class Caller(NamedTuple):
         return self.administers or scope in self.token.scopes
 
 
+Identify = Callable[[Backend, str | None, ClientCertificate | None], Caller]
 ANYONE = Caller()
 OPERATOR = Caller(local=True)
 
 
-def identify(host: Backend, authorization: str | None) -> Caller:
-    """The caller behind an Authorization header; an invalid token is nobody."""
+def identify(
+    host: Backend, authorization: str | None, client: ClientCertificate | None = None
+) -> Caller:
+    """The caller behind an Authorization header, or behind a certificate that TLS has verified.
+
+    A header that is sent decides alone: an invalid token is nobody, whatever the certificate.
+    """
+    if authorization is None and client is not None:
+        return Caller(token=host.tokens.find_certificate(client))
     scheme, _, text = (authorization or "").partition(" ")
     if scheme.lower() != "bearer":
         return ANYONE
     return Caller(token=host.tokens.find(text.strip()))
 
 
-def identify_operator(host: Backend, authorization: str | None) -> Caller:
+def identify_operator(
+    host: Backend, authorization: str | None, client: ClientCertificate | None = None
+) -> Caller:
     """The caller at the unix socket, whatever is sent."""
-    del host, authorization
+    del host, authorization, client
     return OPERATOR
 
 
-def identify_administrator(host: Backend, authorization: str | None) -> Caller:
-    """The caller on the administrative address, by an Authorization header."""
-    caller = identify(host, authorization)
+def identify_administrator(
+    host: Backend, authorization: str | None, client: ClientCertificate | None = None
+) -> Caller:
+    """The caller on the administrative address, as identify tells."""
+    caller = identify(host, authorization, client)
     administers = caller.token is not None and Scope.ADMIN in caller.token.scopes
     return caller._replace(administers=administers)
 

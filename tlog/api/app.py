@@ -6,7 +6,7 @@ Around every handler: who asks for what and whether they may, then errors, heade
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import cast
 
@@ -14,7 +14,7 @@ from aiohttp import hdrs, web
 
 from tlog.api.access import (
     Access,
-    Caller,
+    Identify,
     authorise,
     check_administers,
     identify,
@@ -42,13 +42,13 @@ class App:
         self,
         backend: Backend,
         routes: Sequence[Route],
-        who: Callable[[Backend, str | None], Caller] = identify,
+        who: Identify = identify,
         operated: Host | None = None,
     ) -> None:
         """Serve routes.
 
         Args:
-            who: tells the caller by its Authorization header.
+            who: tells the caller by its Authorization header or its certificate.
             operated: the host that administrative routes change; nothing is for others then.
         """
         self._who = who
@@ -99,7 +99,7 @@ class App:
         _check_expectation(request)
         backend = self.service.backend
         authorization = request.headers.get(hdrs.AUTHORIZATION)
-        request.caller = self._who(backend, authorization)
+        request.caller = self._who(backend, authorization, request.client)
         if self.service.operated is not None:
             check_administers(request.caller)
         path = request.rel_url.raw_path

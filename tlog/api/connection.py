@@ -14,6 +14,7 @@ from tlog.api.problems import problem_response
 from tlog.api.requests import Request
 from tlog.api.responses import REQUEST_ID
 from tlog.errors import ServerError
+from tlog.tls import ClientCertificate
 
 KEEPALIVE_S = 75.0  # longer than the proxies in front keep theirs
 MAX_HEADERS = 64
@@ -37,7 +38,7 @@ class Connection(web.RequestHandler):
         "_transport",
         "_watch",
         "address",
-        "client_key",
+        "client",
     )
 
     def __init__(
@@ -45,12 +46,12 @@ class Connection(web.RequestHandler):
         server: web.Server,
         table: ConnectionTable,
         below: asyncio.Transport | None = None,
-        client_key: bytes | None = None,
+        client: ClientCertificate | None = None,
     ) -> None:
         """A new connection of an application's server, to be admitted by the table.
 
-        below: what carries TLS, which passes on to it what is to be sent. client_key: hash of the
-        public key of the client's certificate (tlog.tls.public_key_hash), where it has shown one.
+        below: what carries TLS, which passes on to it what is to be sent. client: the
+        certificate that the client has shown, if any.
 
         Bodies are not decompressed by aiohttp: tlog.api.bodies does it within bounds.
         """
@@ -69,7 +70,7 @@ class Connection(web.RequestHandler):
         self._max_msg_queue_size = 2
         self._msg_queue_resume_size = 1
         self.address = ""
-        self.client_key = client_key
+        self.client = client
         self._below = below
         self._table = table
         self._transport: asyncio.Transport | None = None  # until it is lost, closing or not

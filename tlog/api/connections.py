@@ -11,7 +11,7 @@ from tlog.api.app import App
 from tlog.api.connection import Connection
 from tlog.api.connection_table import ConnectionLimits, ConnectionTable
 from tlog.api.handshake import TlsHandshake
-from tlog.tls import TlsMaterial, make_context, public_key_hash
+from tlog.tls import TlsMaterial, make_context, read_client_certificate
 
 SWEEP_S = 1.0  # how exact the deadlines of connections are
 
@@ -83,8 +83,8 @@ class Connections:
 
     def _make_above_tls(self, below: asyncio.Transport, session: ssl.SSLObject) -> Connection:
         certificate = session.getpeercert(binary_form=True)
-        client_key = None if certificate is None else public_key_hash(certificate)
-        return Connection(self._running_server(), self._table, below, client_key)
+        client = None if certificate is None else read_client_certificate(certificate)
+        return Connection(self._running_server(), self._table, below, client)
 
     def _shaken(self, handshake: TlsHandshake, done: bool) -> None:  # noqa: FBT001 - a callback
         self._handshakes.discard(handshake)

@@ -9,6 +9,7 @@ from typing import cast
 
 from tlog.api.connection import Connection
 from tlog.api.connection_table import ConnectionTable, peer_address
+from tlog.errors import TlsFileError
 
 HANDSHAKE_S = 10.0  # from the connection to the end of the handshake
 # The table's deadline comes first; this one is for what nobody holds any more.
@@ -119,8 +120,12 @@ class TlsHandshake(asyncio.Protocol):
         self._done = True
         if self._lost or tls.is_closing():
             return
+        try:
+            connection = self._make(transport, ssl_object)
+        except TlsFileError:
+            return  # a certificate that OpenSSL takes and that tells nobody
         self._table.remove(self)
-        connection = self._connection = self._make(transport, ssl_object)
+        self._connection = connection
         tls.set_protocol(connection)
         connection.connection_made(tls)
         if self._early:

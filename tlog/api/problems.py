@@ -38,6 +38,7 @@ class Problem:
 
 
 INTERNAL = Problem("internal", 500, "The server failed", detail=False)
+_REFUSED = Problem("refused", 400, "The request cannot be carried out")
 _STORAGE = Problem("storage", 500, "The log's storage failed", detail=False)
 _NOT_FOUND = Problem("not-found", 404, "There is nothing by that name")
 
@@ -72,8 +73,9 @@ PROBLEMS: dict[type[TlogError], Problem] = {
     errors.DataDirectoryError: _STORAGE,
     errors.ControlDatabaseError: _STORAGE,
     errors.LockHeldError: _STORAGE,
-    errors.UsageError: Problem("refused", 400, "The request cannot be carried out"),
-    errors.AlreadyExistsError: Problem("already-exists", 409, "The name or the origin is taken"),
+    errors.UsageError: _REFUSED,
+    errors.TlsFileError: _REFUSED,
+    errors.AlreadyExistsError: Problem("already-exists", 409, "It is taken, or there already"),
     api_errors.RequestError: INTERNAL,
     api_errors.MalformedRequestError: Problem("malformed", 400, "The request is malformed"),
     api_errors.UnauthorisedError: Problem("unauthorised", 401, "A valid token is needed"),
