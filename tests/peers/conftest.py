@@ -11,7 +11,8 @@ from tests.peers.fsck import Fsck
 from tests.peers.go_verifier import GoVerifier
 from tests.peers.hammer import Hammer
 from tests.peers.peer_log import PeerServer
-from tests.peers.programs import tessera_program, verify_program
+from tests.peers.programs import rust_program, tessera_program, verify_program
+from tests.peers.rust_crates import RustCrates
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +49,9 @@ def hammer() -> Hammer:
 def go_verifier() -> GoVerifier:
     """Our Go program over golang.org/x/mod and transparency-dev/formats."""
     return GoVerifier(verify_program())
+
+
+@pytest.fixture(scope="session")
+def rust_crates() -> RustCrates:
+    """Our Rust program over Cloudflare's crates."""
+    return RustCrates(rust_program())

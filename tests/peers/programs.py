@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "peers"
 VERIFY_SOURCES = Path(__file__).parent / "verify"
+RUST_SOURCES = Path(__file__).parent / "rust"
 
 TESSERA = "github.com/transparency-dev/tessera"
 TESSERA_VERSION = "v1.0.4"
@@ -27,6 +28,7 @@ NO_NETWORK = re.compile(
     re.IGNORECASE,
 )
 OLD_GO = re.compile(r"requires go >= \S+")
+NO_CRATES = re.compile(r"failed to (?:download|fetch)|download of \S+ failed|network error")
 
 
 def tessera_program(package: str) -> Path:
@@ -52,6 +54,24 @@ def verify_program() -> Path:
     return CACHE / "verify"
 
 
+def rust_program() -> Path:
+    """Build our own Rust program over Cloudflare's crates; skips without Cargo or a network.
+
+    Built beside the cache's other programs, where Cargo keeps what it resolved.
+    """
+    cargo = shutil.which("cargo")
+    if cargo is None:
+        pytest.skip("Cargo is not installed: the Rust program cannot be built")
+    folder = CACHE / "rust"
+    shutil.copytree(RUST_SOURCES, folder, dirs_exist_ok=True)
+    built = _run([cargo, "build", "--quiet", "--target-dir", "target"], folder, {})
+    if built.returncode != 0:
+        if NO_CRATES.search(built.stderr):
+            pytest.skip("`cargo build` found no network")
+        pytest.fail(f"`cargo build` failed:\n{built.stderr}")
+    return folder / "target" / "debug" / "peers"
+
+
 def _find_go() -> str:
     go = shutil.which("go")
     if go is None:
@@ -68,16 +88,21 @@ def _is_pinned(go: str, program: Path) -> bool:
 
 
 def _build(command: list[str], folder: Path = ROOT) -> None:
-    CACHE.mkdir(parents=True, exist_ok=True)
     own = {
         "GOBIN": str(CACHE),
         "GOFLAGS": "-buildvcs=false",
         "GOTOOLCHAIN": "local",  # no other Go is downloaded
         "GOWORK": "off",
     }
-    shown = " ".join(["go", *command[1:]])
+    built = _run(command, folder, own)
+    if built.returncode != 0:
+        _refuse(_shown(command), built.stderr.strip())
+
+
+def _run(command: list[str], folder: Path, own: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    CACHE.mkdir(parents=True, exist_ok=True)
     try:
-        built = subprocess.run(
+        return subprocess.run(
             command,
             capture_output=True,
             check=False,
@@ -87,9 +112,13 @@ def _build(command: list[str], folder: Path = ROOT) -> None:
             timeout=BUILD_TIMEOUT_S,
         )
     except subprocess.TimeoutExpired:
-        pytest.skip(f"`{shown}` did not end within {BUILD_TIMEOUT_S} s: no usable network?")
-    if built.returncode != 0:
-        _refuse(shown, built.stderr.strip())
+        pytest.skip(
+            f"`{_shown(command)}` did not end within {BUILD_TIMEOUT_S} s: no usable network?"
+        )
+
+
+def _shown(command: list[str]) -> str:
+    return " ".join([Path(command[0]).name, *command[1:]])
 
 
 def _refuse(shown: str, errors: str) -> NoReturn:
