@@ -196,3 +196,6 @@ class HookedCheckpoints(CheckpointStore):
     def add(self, published: Published) -> None:
         self._checkpoints.add(published)
         self._host._reach(AFTER_ROW)
+
+    def settle(self) -> None:
+        self._checkpoints.settle()

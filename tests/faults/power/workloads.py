@@ -164,7 +164,7 @@ async def main(name: str, machine: str, run: str, mutant: str) -> None:
         stack.enter_context(patch.object(bodies, "WRITE_BUFFER_BYTES", WRITE_BUFFER_BYTES))
         flushed_by = "WRITE_BUFFER_BYTES" if mutant == mutants.INDEX_UNFLUSHED else "FLUSH_BYTES"
         stack.enter_context(patch.object(leaf_index, flushed_by, WRITE_BUFFER_BYTES))
-        stack.enter_context(patch("tlog.log.Sequencer", mutants.sequencer(mutant)))
+        stack.enter_context(patch("tlog.log_parts.Sequencer", mutants.sequencer(mutant)))
         await work(name, Path(machine), run, mutant)
 
 
