@@ -21,6 +21,7 @@ _COMMANDS = (
     "verify",
     "audit",
     "fsck",
+    "completion",
 )
 
 

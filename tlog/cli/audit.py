@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tlog.cli.log_names import complete_log_name
 from tlog.cli.options import (
     access_options,
     is_typed,
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
 @trust_options(required=False)
 @access_options
 @click.option("--data", "data_dir", type=click.Path(), help="A data directory of this machine.")
-@click.option("--log", "log_name", help="The log's name, with --data.")
+@click.option(
+    "--log", "log_name", shell_complete=complete_log_name, help="The log's name, with --data."
+)
 @click.option("--fresh", is_flag=True, help="Compare everything, whatever an interrupted run has.")
 @retry_for_option
 @state_option

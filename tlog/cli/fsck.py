@@ -9,6 +9,7 @@ import click
 from tlog.app import check_log
 from tlog.cli.data_dir import data_option
 from tlog.cli.errors import CHECK_FAILED, Failure
+from tlog.cli.log_names import complete_log_name
 from tlog.cli.options import json_option
 from tlog.cli.output import Progress, print_facts, print_json, warn
 from tlog.fsck.damage import DamageError, Report
@@ -17,7 +18,14 @@ from tlog_proofs import encode_base64
 
 @click.command()
 @data_option
-@click.option("--log", "log_name", metavar="NAME", required=True, help="The log's name.")
+@click.option(
+    "--log",
+    "log_name",
+    metavar="NAME",
+    required=True,
+    shell_complete=complete_log_name,
+    help="The log's name.",
+)
 @json_option
 def command(*, data_dir: Path, log_name: str, as_json: bool) -> None:
     """Check every stored row of a log, and name the first wrong one.

@@ -9,6 +9,7 @@ import click
 
 from tlog.app import confirm_ids, make_directory
 from tlog.cli.data_dir import ask, data_option, print_row, print_rows
+from tlog.cli.log_names import complete_log_name
 from tlog.cli.options import json_option
 from tlog.control import LOG_NAME
 from tlog_proofs import KIND_EVENT, KIND_OPAQUE, MalformedError, check_origin
@@ -64,7 +65,7 @@ def list_logs(*, data_dir: Path, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("name", callback=_read_name)
+@click.argument("name", callback=_read_name, shell_complete=complete_log_name)
 @data_option
 @json_option
 def show(*, name: str, data_dir: Path, as_json: bool) -> None:
@@ -74,7 +75,7 @@ def show(*, name: str, data_dir: Path, as_json: bool) -> None:
 
 
 @command.command("confirm-clock")
-@click.argument("name", callback=_read_name)
+@click.argument("name", callback=_read_name, shell_complete=complete_log_name)
 @data_option
 def confirm_clock(*, name: str, data_dir: Path) -> None:
     """Vouch for the machine's clock, which the log NAME finds too far behind or ahead."""
@@ -83,7 +84,7 @@ def confirm_clock(*, name: str, data_dir: Path) -> None:
 
 
 @command.command("confirm-ids")
-@click.argument("name", callback=_read_name)
+@click.argument("name", callback=_read_name, shell_complete=complete_log_name)
 @data_option
 def confirm_unknown_ids(*, name: str, data_dir: Path) -> None:
     """Let the log NAME go on though control.db lacks the key of its newest ids.

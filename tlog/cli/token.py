@@ -9,6 +9,7 @@ from typing import TextIO
 import click
 
 from tlog.cli.data_dir import ask, data_option, print_rows
+from tlog.cli.log_names import complete_log_name
 from tlog.cli.options import json_option
 from tlog.tokens import DEFAULT_LIFETIME_S, ID_CHARACTERS, ID_LENGTH, MAX_LIFETIME_S, Scope
 
@@ -30,7 +31,14 @@ def command() -> None:
 
 @command.command()
 @data_option
-@click.option("--log", "logs", multiple=True, required=True, help="Name of a log; repeatable.")
+@click.option(
+    "--log",
+    "logs",
+    multiple=True,
+    required=True,
+    shell_complete=complete_log_name,
+    help="Name of a log; repeatable.",
+)
 @click.option(
     "--scope",
     "scopes",
