@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
+
+import structlog
 
 from tlog import confirmation
 from tlog.addresses import Address, bind
@@ -24,7 +27,7 @@ from tlog.errors import DataDirectoryError, LockHeldError
 from tlog.fsck import check
 from tlog.fsck.damage import Progress, Report
 from tlog.host import Host
-from tlog.local import LocalClient, bind_socket, remove_socket, socket_path
+from tlog.local import SOCKET_NAME, LocalClient, bind_socket, remove_socket, socket_path
 from tlog.store.base import Batch, Store
 from tlog.store.leveldb import LevelDBStore
 from tlog.store.leveldb_rows import LevelDBRows
@@ -38,6 +41,9 @@ REQUEST_GRACE_S = 2.0  # of requests under way when shut-down begins, twice
 COMMAND_WAIT_S = 10.0  # of a command for a server that is starting or stopping
 SERVE_WAIT_S = 5.0  # of a server for a command that has the directory for a moment
 POLL_S = 0.05
+LOCK_LOOK_S = 1.0  # between two looks at the lock file
+EXIT_LOCK_LOST = 1
+_LOGGER = structlog.get_logger("tlog.app")
 
 
 class Served(Protocol):
@@ -150,7 +156,7 @@ async def serve(
             admin_url = bound_admin.url(scheme)
             over_tcp.append(_admin_listener(host, sockets, tls))
         listeners += [*over_tcp, _local_listener(host, config.data_dir)]
-        async with _watching(watch, host, over_tcp):
+        async with _watching(watch, host, over_tcp), _guarding(host):
             await host.start()
             for listener in listeners:
                 await listener.start()
@@ -196,8 +202,40 @@ async def _watching(
         await asyncio.gather(watching, return_exceptions=True)
 
 
+@asynccontextmanager
+async def _guarding(host: Host) -> AsyncIterator[None]:
+    """Look again and again whether the directory is still ours alone."""
+    guarding = asyncio.create_task(_guard(host))
+    try:
+        yield
+    finally:
+        guarding.cancel()
+        await asyncio.gather(guarding, return_exceptions=True)
+
+
+async def _guard(host: Host) -> None:
+    """End the process as a crash would, once another one may write to the directory too.
+
+    An orderly end would commit and sign what is under way, and remove the other's socket.
+    """
+    while await asyncio.to_thread(host.holds_directory):  # noqa: ASYNC110 - of a file
+        await asyncio.sleep(LOCK_LOOK_S)
+    _LOGGER.error(
+        "the lock file was removed or replaced while the server ran: another process may have the "
+        "data directory; what is not durable is dropped",
+        lock=str(host.config.data_dir / "lock"),
+    )
+    os._exit(EXIT_LOCK_LOST)
+
+
 async def _open_host_soon(config: Config) -> Host:
-    """Open the host; a command that holds the lock for a moment is waited for, a server is not."""
+    """Open the host; a command that holds the lock for a moment is waited for, a server is not.
+
+    A server whose lock file was removed is not found by the lock, but by its socket.
+    """
+    if (config.data_dir / SOCKET_NAME).exists() and await _is_served(config):
+        message = f"a server answers at {config.data_dir / SOCKET_NAME}"
+        raise LockHeldError(message)
     deadline = asyncio.get_running_loop().time() + SERVE_WAIT_S
     while True:
         try:

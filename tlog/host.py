@@ -142,6 +142,10 @@ class Host:
         """See accepting."""
         return self.accepting
 
+    def holds_directory(self) -> bool:
+        """Whether the lock that was taken is still that of the directory; blocks."""
+        return self._lock.is_in_place()
+
     @property
     def stopping(self) -> bool:
         """Shut-down has begun."""

@@ -14,6 +14,8 @@ from typing import Self
 
 from tlog.errors import DataDirectoryError, LockHeldError
 
+_ATTEMPTS = 10
+
 
 class DirectoryLock:
     """`DIR/lock`, held from construction to `release`."""
@@ -25,19 +27,28 @@ class DirectoryLock:
             LockHeldError: another process holds it.
             DataDirectoryError: the directory or the file cannot be opened.
         """
+        self._path = data_dir / "lock"
+        for _ in range(_ATTEMPTS):
+            self._descriptor = _take(self._path)
+            if self.is_in_place():
+                return
+            self.release()  # the file was replaced before it was locked: the new one counts
+        message = f"{self._path} is replaced again and again"
+        raise DataDirectoryError(message)
+
+    def is_in_place(self) -> bool:
+        """Whether the locked file is the one that the next process would lock (blocks).
+
+        Who removes `DIR/lock` lets a second process in, which finds nobody at the new file.
+        """
         try:
-            self._descriptor = os.open(
-                data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-            )
-        except OSError as error:
-            message = f"opening the lock of {data_dir}: {error.strerror}"
-            raise DataDirectoryError(message) from error
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._descriptor)
-            message = f"{data_dir} is held by another process"
-            raise LockHeldError(message) from error
+            there = self._path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True  # it cannot be told, and is looked at again
+        ours = os.fstat(self._descriptor)
+        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
     def release(self) -> None:
         """Give the lock up; a second call does nothing."""
@@ -55,3 +66,19 @@ class DirectoryLock:
         traceback: TracebackType | None,
     ) -> None:
         self.release()
+
+
+def _take(path: Path) -> int:
+    """A descriptor of the file, which is made if it is not there, with the lock on it."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        message = f"opening the lock of {path.parent}: {error.strerror}"
+        raise DataDirectoryError(message) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        message = f"{path.parent} is held by another process"
+        raise LockHeldError(message) from error
+    return descriptor

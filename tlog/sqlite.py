@@ -7,6 +7,7 @@ SQLite has no page checksums: so each row carries the SHA-256 of the determinist
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -59,7 +60,9 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"file:{quote(str(path.absolute()))}?mode={mode}", uri=True, check_same_thread=False
+        f"file:{quote(os.fsencode(path.absolute()))}?mode={mode}",
+        uri=True,
+        check_same_thread=False,
     )
     try:
         connection.execute("PRAGMA journal_mode = WAL").fetchone()

@@ -20,4 +20,4 @@ from tlog.creation import init_directory
 def command(*, data_dir: Path, heads: Path | None) -> None:
     """Make a data directory; it must be absent or empty."""
     init_directory(data_dir, heads)
-    click.echo(f"initialised {data_dir}")
+    click.echo(f"initialised {click.format_filename(data_dir)}")
