@@ -22,7 +22,6 @@ from tlog_clients.appender_errors import (
     AppenderClosedError,
     AppenderError,
     BufferFullError,
-    SpoolDamagedError,
     SpoolWriteError,
 )
 from tlog_clients.appender_options import AppenderOptions
@@ -74,9 +73,12 @@ class Appender:
             OSError: a policy file cannot be read.
         """
         self._options = options or AppenderOptions()
-        read_again = Retries(RetryPolicy(_READ_AGAIN_FOR_S))
         self._http = HttpFetcher(
-            url, token=token, timeout_s=self._options.timeout_s, retries=read_again
+            url,
+            token=token,
+            timeout_s=self._options.timeout_s,
+            retries=Retries(RetryPolicy(_READ_AGAIN_FOR_S)),
+            ssl=self._options.ssl,
         )
         self._trust = None if trust is None else LogTrust.of(trust)
         log = self._http.url if self._trust is None else self._trust.origin
@@ -257,7 +259,8 @@ class Appender:
 
     def _is_settled(self, end: int) -> bool:
         """Whether what stands before `end` is delivered, or will not be without help."""
-        if isinstance(self._spool.failure, SpoolDamagedError):
+        failure = self._spool.failure
+        if failure is not None and not isinstance(failure, SpoolWriteError):
             return True
         is_stopped = self._delivery.state is DeliveryState.STOPPED
         return self._delivery.delivered_to >= end or (is_stopped and self._spool.durable_to >= end)

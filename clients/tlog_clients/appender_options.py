@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from ssl import SSLContext
 
     from tlog_clients.head_store import HeadStore
 
@@ -18,6 +19,7 @@ class AppenderOptions:
     Pauses between tries double from first_pause_s to max_pause_s, each shortened at random by up to
     a half. timeout_s: for one whole answer.
 
+    ssl: whom to trust, and which certificate to show, as HttpFetcher.
     heads: where the trusted head is kept; by default in a file beside the spool.
     on_stopped: called with the reason when the delivery stops; from another thread.
     on_possible_duplicates: called with the indexes of entries that may stand twice.
@@ -28,6 +30,7 @@ class AppenderOptions:
     first_pause_s: float = 0.1
     max_pause_s: float = 30.0
     timeout_s: float = 60.0
+    ssl: SSLContext | None = None
     heads: HeadStore | None = None
     on_stopped: Callable[[str], None] | None = None
     on_possible_duplicates: Callable[[Sequence[int]], None] | None = None

@@ -64,7 +64,7 @@ class SpoolDatabase:
         """
         with self.guard():
             (kind,) = self.connection.execute("PRAGMA application_id").fetchone()
-            (tables,) = self.connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            (tables,) = self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             if (kind, tables) == (0, 0):
                 if self._noted_next():
                     self.refuse("it was made before, and is empty now")

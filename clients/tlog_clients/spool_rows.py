@@ -12,15 +12,15 @@ from hashlib import sha256
 SCHEMA = """
 CREATE TABLE state (
     one INTEGER PRIMARY KEY CHECK (one = 1), fields TEXT NOT NULL, sha256 BLOB NOT NULL
-) STRICT;
+);
 CREATE TABLE entry (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL, spooled_ms INTEGER NOT NULL,
     entry BLOB NOT NULL, sha256 BLOB NOT NULL
-) STRICT;
+);
 CREATE TABLE set_aside (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL, spooled_ms INTEGER NOT NULL,
     entry BLOB NOT NULL, reason TEXT NOT NULL
-) STRICT;
+);
 """
 
 EntryRow = tuple[int, str, int, bytes, bytes]

@@ -159,6 +159,8 @@ class SpoolThread:
             while self._wait_for_work():
                 self._write_queue()
                 self._answer_requests()
+        except Exception as error:  # noqa: BLE001 - told to every caller from now on
+            self.fail(SpoolError(str(self._spool.path), f"internal error: {error!r}"))
         finally:
             with self._changed:
                 self._is_over = True

@@ -21,6 +21,7 @@ from tlog_clients.appender_errors import (
     BufferFullError,
     EntrySetAsideError,
     SpoolDamagedError,
+    SpoolError,
     SpoolLockedError,
     SpoolWriteError,
 )
@@ -463,26 +464,61 @@ for number in range(5000):
     appender.append(b"entry %d" % number)
 """
 FORK = """
+appender.append(b"entry 5000").durable().result()
 child = os.fork()
 if child == 0:
     try:
         appender.append(b"in the child")
     except Exception as error:
         print(type(error).__name__, flush=True)
-    os._exit(0)
+    sys.exit(0)  # all of Python's ending runs in the child
 os.waitpid(child, 0)
+appender.append(b"entry 5001").durable().result()
+os.kill(os.getpid(), 9)
 """
 
 
-@pytest.mark.parametrize("end", ["", FORK])
-def test_a_process_that_ends(log: FakeLog, spool: Path, end: str) -> None:
-    """What a process appended that ended without closing is kept; a forked child is refused."""
-    script = ["-W", "ignore", "-c", SCRIPT + end, log.url, log.vkey, str(spool)]
+def run_script(code: str, log: FakeLog, spool: Path) -> tuple[int, str]:
+    """Run a process that appends; its exit code and what it printed."""
+    arguments = ["-W", "ignore", "-c", code, log.url, log.vkey, str(spool)]
     finished = subprocess.run(
-        [sys.executable, *script], check=False, capture_output=True, timeout=WAIT_S, text=True
+        [sys.executable, *arguments], check=False, capture_output=True, timeout=WAIT_S, text=True
     )
-    assert (finished.returncode, finished.stderr) == (0, "")
-    assert finished.stdout == ("AppenderClosedError\n" if end else "")
+    assert finished.stderr == ""
+    return finished.returncode, finished.stdout
+
+
+def test_a_process_that_ends(log: FakeLog, spool: Path) -> None:
+    """What a process appended that ended without closing is kept."""
+    assert run_script(SCRIPT, log, spool) == (0, "")
     with Appender(log.url, trust=log.vkey, spool=spool) as appender:
         assert appender.flush(WAIT_S) == 0
     assert log.entries == [b"entry %d" % number for number in range(5000)]
+
+
+def test_fork(log: FakeLog, spool: Path) -> None:
+    """A forked child is refused, and its end costs its killed parent no entry."""
+    with log.outage():
+        assert run_script(SCRIPT + FORK, log, spool) == (-9, "AppenderClosedError\n")
+    with Appender(log.url, trust=log.vkey, spool=spool) as appender:
+        assert appender.flush(WAIT_S) == 0
+    assert log.entries == [b"entry %d" % number for number in range(5002)]
+
+
+def test_a_mistake_of_our_own(log: FakeLog, spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ends one of the threads is told: to append, or as the reason of the stop."""
+    appender = Appender(log.url, trust=log.vkey, spool=spool)
+    monkeypatch.setattr(Spool, "begin_batch", lambda *_: 1 / 0)
+    appender.append(b"an entry")
+    assert appender.flush(WAIT_S) == 1
+    assert "internal error: ZeroDivisionError" in appender.stats().reason
+    monkeypatch.setattr(Spool, "write", lambda *_: 1 / 0)
+    appender.append(b"another")
+    deadline = time.monotonic() + WAIT_S
+    while appender._spool.failure is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    with pytest.raises(SpoolError, match="internal error: ZeroDivisionError"):
+        appender.append(b"a third")
+    with pytest.raises(SpoolWriteError, match="1 entries could not be written"):
+        appender.close(WAIT_S)
