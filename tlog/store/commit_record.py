@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tlog.errors import StoreError
 from tlog_proofs import HASH_SIZE, MAX_SIZE, TlogError, decode_cbor, encode_cbor
@@ -60,7 +61,12 @@ class CommitRecord:
 
 
 def format_commit_record(record: CommitRecord) -> bytes:
-    """The stored bytes of a record; the inverse of parse_commit_record."""
+    """The stored bytes of a record; the inverse of parse_commit_record.
+
+    Raises:
+        StoreError: ids without a key week, a week without ids, or a number that CBOR has not.
+    """
+    _check_week(record.key_week, len(record.ids))
     emitters = [[row.index, row.handle, row.sequence] for row in record.emitters]
     first = encode_cbor(
         [
@@ -119,8 +125,8 @@ def parse_commit_record(data: bytes) -> CommitRecord:
     _check(len(root) == HASH_SIZE, f"expected a root of 32 bytes, got {len(root)}")
     _check(0 <= t <= MAX_SIZE, f"expected t in seconds, got {t}")
     _check(week is None or (type(week) is int and week >= 0), "key week is not a number")
-    _check((week is None) == (not ids), f"expected a key week where there are ids, got {week}")
-    return CommitRecord(
+    _check_week(week, len(ids))
+    record = CommitRecord(
         first_index=first,
         size=size,
         root=root,
@@ -129,6 +135,14 @@ def parse_commit_record(data: bytes) -> CommitRecord:
         ids=tuple(_id_row(row, first, size) for row in ids),
         emitters=tuple(_emitter_row(row, first, size) for row in emitters),
     )
+    for indexes in ([row.index for row in record.ids], [row.index for row in record.emitters]):
+        ascend = all(before < after for before, after in pairwise(indexes))
+        _check(ascend, "expected rows of ascending index, one an entry")
+    return record
+
+
+def _check_week(week: object, ids: int) -> None:
+    _check((week is None) == (ids == 0), f"expected a key week where there are ids, got {week}")
 
 
 def _holds_bool(value: object) -> bool:
