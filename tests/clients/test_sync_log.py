@@ -195,7 +195,7 @@ def run_script(served: ServedLog, cache: Path, code: str) -> subprocess.Complete
     paths = ":".join(str(ROOT / part) for part in ("clients", "proofs"))
     return subprocess.run(
         [
-            *(sys.executable, "-X", "dev", "-W", "error", "-c", SCRIPT + code),
+            *(sys.executable, "-W", "error", "-c", SCRIPT + code),
             *(served.url, served.log.key.vkey, str(cache)),
         ],
         env={"PYTHONPATH": paths, "PATH": ""},
