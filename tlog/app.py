@@ -272,6 +272,13 @@ async def local_client(config: Config) -> AsyncIterator[LocalClient]:
     """
     deadline = asyncio.get_running_loop().time() + COMMAND_WAIT_S
     while True:
+        # First the socket: a server whose lock file was removed still has the directory.
+        if (config.data_dir / SOCKET_NAME).exists():
+            with socket_path(config.data_dir) as path:
+                async with LocalClient(path) as client:
+                    if await client.answers():
+                        yield client
+                        return
         try:
             host = open_host(config)
         except LockHeldError:
@@ -280,11 +287,6 @@ async def local_client(config: Config) -> AsyncIterator[LocalClient]:
             async with _served_to_itself(host) as client:
                 yield client
             return
-        with socket_path(config.data_dir) as path:
-            async with LocalClient(path) as client:
-                if await client.answers():
-                    yield client
-                    return
         if asyncio.get_running_loop().time() > deadline:
             message = f"{config.data_dir} is held by a process that does not answer"
             raise NotReachableError(message)

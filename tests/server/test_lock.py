@@ -84,6 +84,10 @@ async def test_a_second_server_finds_the_first_without_its_lock_file(
         for _ in range(2):
             with pytest.raises(LockHeldError, match=r"answers at .*tlog\.sock"):
                 await tlog.app.serve(config, addresses, stop, print)
+        # A command asks the server too, and takes no lock.
+        async with tlog.app.local_client(config) as client:
+            assert await client.request("GET", "/admin/logs") == {"logs": []}
+            assert not (config.data_dir / "lock").exists()
         stop.set()
         await serving
 
