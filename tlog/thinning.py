@@ -19,7 +19,8 @@ from tlog.errors import StoreError
 from tlog_proofs import MAX_SIZE
 
 INTERVAL_S = 30.0
-RUN_ROWS = 1000  # looked at in one run: more than are published in an interval
+PAUSE_S = 0.05  # between two runs: the publisher writes to the same database
+RUN_ROWS = 1000  # looked at in one run
 
 _MINUTE_MS = 60_000
 _HOUR_MS = 60 * _MINUTE_MS
@@ -48,7 +49,7 @@ def _period_ms(age_ms: int) -> int:
 
 
 class Thinner:
-    """Goes through the stored checkpoints of one log, over and over, a bounded number each time."""
+    """Goes through the older checkpoints of one log, over and over, a bounded number each time."""
 
     def __init__(
         self,
@@ -69,27 +70,34 @@ class Thinner:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                await loop.run_in_executor(self._executor, self.thin_some)
+                has_more = await loop.run_in_executor(self._executor, self.thin_some)
             except StoreError as error:
                 # Too many rows harm nobody; whether the log can go on shows when it publishes.
                 _logger.warning("thinning failed", log=self._log_name, reason=str(error))
-            await asyncio.sleep(INTERVAL_S)
+                has_more = False
+            await asyncio.sleep(PAUSE_S if has_more else INTERVAL_S)
 
-    def thin_some(self) -> None:
+    def thin_some(self) -> bool:
         """Look at the next rows, and remove those of them that are superseded. Blocks.
 
-        A damaged row is neither removed nor a reason to remove another one.
+        A damaged row is neither removed nor a reason to remove another one. Returns whether there
+        are more rows of an age at which some are removed; otherwise the next run begins anew.
 
         Raises:
             StoreError: the newest row is damaged, or the database failed.
         """
         newest = self._checkpoints.newest(MAX_SIZE)
         found = self._checkpoints.above(self._position, self._run_rows)
-        # The last row of a full run is the first of the next: what follows decides about it.
-        self._position = found[-2][0] if len(found) == self._run_rows else -1
-        if newest is None:
-            return
         rows = [row for _, row in found if row is not None]
+        self._position = -1
+        if newest is None:
+            return False
         sizes = list(superseded(rows, newest.published_ms))
         if sizes:
             self._checkpoints.remove(sizes)
+        is_full = len(found) == self._run_rows
+        if not is_full or (rows and not _period_ms(newest.published_ms - rows[-1].published_ms)):
+            return False
+        # The last row of a full run is the first of the next: what follows decides about it.
+        self._position = found[-2][0]
+        return True

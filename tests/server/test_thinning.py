@@ -120,6 +120,22 @@ def test_one_run_looks_at_so_many_rows_only(store: CheckpointStore, tmp_path: Pa
     assert left == [51, 41, 31, 21, 11, 2]
 
 
+def test_however_many_were_published_they_are_thinned_before_the_next_pause(
+    store: CheckpointStore, tmp_path: Path
+) -> None:
+    """A run says whether more is to be done; of those of the last hour nothing is."""
+    old = [second * SECOND for second in range(50)]
+    young = [DAY + second * SECOND for second in range(50)]
+    _fill(tmp_path, old + young)
+    with ThreadPoolExecutor(1) as executor:
+        thinner = Thinner("a", store, executor, 11)
+        runs = 1
+        while thinner.thin_some():
+            runs += 1
+    assert runs == 5  # of 10 rows and the one that follows
+    assert _times(store) == [old[-1], *young]
+
+
 def test_the_newest_stays_whatever_its_time(store: CheckpointStore, tmp_path: Path) -> None:
     """Also when the clock went back before it was published, or it stands alone."""
     for times in ([5 * DAY, 5 * DAY + 1, DAY], [DAY]):
