@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -10,10 +11,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
-from tests.faults.server_process import ROOT, ServerProcess, tlog
+from tests.faults.server_process import DISK, ROOT, ServerProcess, tlog
 from tlog.lock import DirectoryLock
 
 TIMEOUT_S = 20
@@ -90,6 +92,41 @@ def test_the_addresses_do_not_serve_each_others_matters(data: Path, server: Serv
     metrics = ask(f"{server.admin_url}/metrics", admin)[1].decode()
     assert 'tlog_committed_size{log="mine"} 2.0' in metrics
     assert "theirs" not in metrics
+
+
+class _ServerWithFewDescriptors(ServerProcess):
+    """May have 256 descriptors."""
+
+    def _spawn(self, errors: IO[str]) -> subprocess.Popen[str]:
+        command = (sys.executable, "-m", "tlog", "serve", "--data", str(self._data_dir))
+        options = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", *DISK)
+        return subprocess.Popen(
+            ["sh", "-c", 'ulimit -n 256; exec "$@"', "sh", *command, *options],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            cwd=ROOT,
+        )
+
+
+def test_both_addresses_share_the_descriptors(data: Path) -> None:
+    """However many connections are open at both, requests, commands and databases have some."""
+    token = tlog("token", "create", "--data", str(data), "--log", "mine", "--scope", "admin")
+    with _ServerWithFewDescriptors(data) as server, contextlib.ExitStack() as opened:
+        server.start()
+        for url in (server.url, server.admin_url):
+            host, port = url.removeprefix("http://").split(":")
+            for _ in range(250):
+                opened.enter_context(socket.create_connection((host, int(port)), TIMEOUT_S))
+        assert ask(f"{server.url}/healthz")[0] == 200
+        assert ask(f"{server.admin_url}/admin/logs", token, LOG)[0] == 201
+        assert tlog("log", "create", "b", "--data", str(data), "--origin", "example.com/b")
+        assert server._process is not None
+        descriptors = list(Path(f"/proc/{server._process.pid}/fd").iterdir())
+        # The one half of 256 is for connections, three quarters of it for the public address.
+        assert 128 < len(descriptors) < 200
+        assert server.stop() == 0
+        assert "Too many open files" not in server.stderr
 
 
 def _refused(data: Path, *options: str) -> subprocess.CompletedProcess[str]:
