@@ -61,6 +61,33 @@ def test_order_and_ids(tmp_path: Path) -> None:
     assert (tmp_path / "spool").stat().st_mode & 0o777 == 0o600
 
 
+def test_ids_of_other_spools(tmp_path: Path) -> None:
+    """No id is that of another spool's entry, nor of a copy that goes its own way."""
+    first, second = open_spool(tmp_path / "first"), open_spool(tmp_path / "second")
+    first.write([b"one"])
+    second.write([b"two"])
+    first.close()
+    shutil.copy(tmp_path / "first", tmp_path / "copy")
+    first, copy = open_spool(tmp_path / "first"), open_spool(tmp_path / "copy")
+    first.write([b"three"])
+    copy.write([b"four"])
+    ids = [entry_id for spool in (first, second) for entry_id, _ in drain(spool)]
+    copied = [entry_id for entry_id, _ in drain(copy)]
+    assert copied[0] == ids[0]
+    assert len({*ids, *copied}) == 4
+    for spool in (first, second, copy):
+        spool.close()
+
+
+def test_commits_are_synced(tmp_path: Path) -> None:
+    """SQLite syncs its write-ahead log at every commit."""
+    spool = open_spool(tmp_path / "spool")
+    connection = spool._database.connection
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    spool.close()
+
+
 def test_bytes_are_counted(tmp_path: Path) -> None:
     """What the spool counts is the entries' bytes and 128 for each."""
     spool = open_spool(tmp_path / "spool")
