@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
 import msgspec
 import structlog
@@ -40,24 +40,30 @@ class Calls:
             if task is not None:
                 task.cancel()
             return
-        work = self._append_each(message) if isinstance(message, AppendEach) else self._do(message)
-        task = asyncio.get_running_loop().create_task(self._answering(message.call, work))
+        task = asyncio.get_running_loop().create_task(self._answer(message))
         self._tasks[message.call] = task
+        # Not in the task: one that is cancelled before its first step never runs.
+        task.add_done_callback(partial(self._forget, message.call))
 
     def cancel(self) -> None:
         """Nobody waits for any answer any more; what was queued is committed all the same."""
         for task in self._tasks.values():
             task.cancel()
 
-    async def _answering(self, call: int, work: Coroutine[Any, Any, msgspec.Struct]) -> None:
+    def _forget(self, call: int, done: asyncio.Task[None]) -> None:
+        del done
+        del self._tasks[call]
+
+    async def _answer(self, message: Call | AppendEach) -> None:
         try:
-            self._send(await work)
+            if isinstance(message, AppendEach):
+                self._send(await self._append_each(message))
+            else:
+                self._send(await self._do(message))
         except Exception as error:
             if not isinstance(error, ServerError):
                 _LOGGER.exception("a worker's call failed")
-            self._send(failure_of(call, error))
-        finally:
-            del self._tasks[call]
+            self._send(failure_of(message.call, error))
 
     async def _do(self, message: Call) -> Answer:
         target: Log | Host

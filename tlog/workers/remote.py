@@ -31,7 +31,7 @@ from tlog.workers.messages import (
     Failure,
     State,
 )
-from tlog.workers.methods import Method, error_of
+from tlog.workers.methods import Method, error_of, failure_of
 from tlog_proofs import EntryBundle, Tile
 
 Result = TypeVar("Result")
@@ -72,12 +72,12 @@ class Link:
     async def call(self, log: str, method: Method[Result], arguments: tuple[object, ...]) -> Result:
         """The result of a method in the core; raises what it raised."""
         number = self._next()
-        encoded = method.encode_arguments(arguments)
         waiting = self._expect(number)
-        self._send(Call(number, log, method.name, encoded))
+        self._send(Call(number, log, method.name, method.encode_arguments(arguments)))
         try:
             answer = await waiting
         finally:
+            del waiting  # it holds its error, whose traceback holds this frame and the arguments
             if self._waiting.pop(number, None) is not None:
                 self._send(Cancel(number))
         return method.decode_result(cast("Answer", answer).result)
@@ -126,7 +126,10 @@ class RemoteLog:
             loop.call_soon(self._send_gathered)
         placed: asyncio.Future[Placed] = loop.create_future()
         self._gathered.append((entries[0], placed))
-        return await placed
+        try:
+            return await placed
+        finally:
+            del placed  # it holds its error, whose traceback holds this frame and the entry
 
     async def check_accepting(self) -> None:
         """See LogBackend."""
@@ -248,7 +251,9 @@ def _place_each(
 
 
 def _fail(futures: Iterable[asyncio.Future[Placed]], error: BaseException) -> None:
+    """Each has an error of its own: to raise it adds to its traceback, and keeps frames alive."""
+    failure = failure_of(0, error)
     for placed in futures:
         if not placed.done():
-            placed.set_exception(error)
+            placed.set_exception(error_of(failure))
             placed.exception()  # perhaps nobody waits for it any more
