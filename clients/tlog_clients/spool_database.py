@@ -165,14 +165,18 @@ class SpoolDatabase:
         os.close(directory)
         # Opened by one thread and used by another, never by two at a time.
         database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-        for pragma in (
-            "locking_mode = EXCLUSIVE",
-            "journal_mode = WAL",
-            "synchronous = FULL",
-            "trusted_schema = OFF",
-            "cell_size_check = ON",
-        ):
-            database.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in (
+                "locking_mode = EXCLUSIVE",
+                "journal_mode = WAL",
+                "synchronous = FULL",
+                "trusted_schema = OFF",
+                "cell_size_check = ON",
+            ):
+                database.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            database.close()
+            raise
         return database
 
     def _make(self, log: str) -> SpoolState:
