@@ -16,6 +16,7 @@ from tlog_clients.fetch import DEFAULT_TIMEOUT_S, HttpFetcher
 from tlog_clients.log_client import AppendResult, BatchResult, LogClient
 from tlog_clients.log_places import CachePlace, StatePlace, open_cache, open_state
 from tlog_clients.log_trust import LogTrust, TrustSource
+from tlog_clients.log_url import is_tlog_url
 from tlog_clients.retry import DEFAULT_RETRY_FOR_S, Retries, RetryPolicy
 from tlog_clients.submission import EntryTooLargeError
 from tlog_proofs import TlogError, TlogProof
@@ -254,7 +255,8 @@ class AsyncLog:
             await asyncio.sleep(pause_s)
 
     def _range(self, head: SignedCheckpoint) -> EntryRange:
-        return EntryRange(self._fetcher, head, self._cache)
+        has_entries = is_tlog_url(self.url)
+        return EntryRange(self._fetcher, head, self._cache, has_entries=has_entries)
 
 
 def numbered(stretch: Stretch) -> Iterator[tuple[int, bytes]]:

@@ -6,10 +6,11 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from tlog_clients.errors import EntryMismatchError
+from tlog_clients.errors import EntryMismatchError, HttpStatusError
 from tlog_clients.fetch_ahead import fetch_ahead
-from tlog_clients.tile_fetch import fetch_bundle, fetch_verified_tiles
+from tlog_clients.tile_fetch import ABSENT, fetch_bundle, fetch_verified_tiles
 from tlog_proofs import (
+    MAX_ENTRY_BYTES,
     TILE_WIDTH,
     EntryBundle,
     MalformedTileError,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 Stretch = tuple[int, tuple[bytes, ...]]
 """The index of the first of some consecutive entries, and the entries."""
 
+_FEW = 4  # entries that cost less alone than in a bundle, as those that a follower finds
 _LEAVES_AT_ONCE = 64 * TILE_WIDTH  # whose tiles, 512 KiB, are verified and held together
 
 
@@ -37,9 +39,19 @@ class EntryRange:
     """Reads entries of the tree of one verified head."""
 
     def __init__(
-        self, fetcher: Fetcher, head: SignedCheckpoint, cache: TileCache | None = None
+        self,
+        fetcher: Fetcher,
+        head: SignedCheckpoint,
+        cache: TileCache | None = None,
+        *,
+        has_entries: bool = False,
     ) -> None:
-        """Bind the log and the head, which is trusted."""
+        """Bind the log and the head, which is trusted.
+
+        `has_entries` says that the log may serve entries/INDEX, as tlog does: a few are then read
+        without their bundle.
+        """
+        self._has_entries = has_entries
         self._fetcher = fetcher
         self._head = head
         self._cache = cache
@@ -64,15 +76,43 @@ class EntryRange:
                 index: int, start: int = start, stop: int = stop, tiles: VerifiedTiles = tiles
             ) -> Stretch:
                 bundle = EntryBundle(index, tile_width(0, index, self._head.size))
+                first, last = max(bundle.start, start), min(bundle.end, stop)
+                few = await self._fetch_few(bundle, range(first, last), tiles)
+                if few is not None:
+                    return first, few
                 entries = await self._fetch_entries(bundle, tiles)
-                first = max(bundle.start, start)
-                return first, entries[first - bundle.start : stop - bundle.start]
+                return first, entries[first - bundle.start : last - bundle.start]
 
             bundles = range(start // TILE_WIDTH, -(-stop // TILE_WIDTH))
             async with aclosing(fetch_ahead(bundles, fetch_one, _size)) as stretches:
                 async for stretch in stretches:
                     yield stretch
             start = stop
+
+    async def _fetch_few(
+        self, bundle: EntryBundle, indexes: range, tiles: VerifiedTiles
+    ) -> tuple[bytes, ...] | None:
+        """Return these entries, each read alone; None where that is not to be had."""
+        if not self._has_entries or len(indexes) > _FEW or self._is_kept(bundle):
+            return None
+        entries = []
+        for index in indexes:
+            path = f"entries/{index}"
+            try:
+                entry = await self._fetcher.fetch(path, max_bytes=MAX_ENTRY_BYTES)
+            except HttpStatusError as error:
+                if error.status not in ABSENT:
+                    raise
+                self._has_entries = False
+                return None
+            if leaf_hash(entry) != tiles.leaf_hash(index):
+                raise EntryMismatchError(index, path)
+            entries.append(entry)
+        return tuple(entries)
+
+    def _is_kept(self, bundle: EntryBundle) -> bool:
+        keeps_entries = self._cache is not None and self._cache.keep_entries
+        return keeps_entries and bundle.width == TILE_WIDTH
 
     async def _fetch_entries(self, bundle: EntryBundle, tiles: VerifiedTiles) -> tuple[bytes, ...]:
         if self._cache is None:

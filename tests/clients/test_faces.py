@@ -176,6 +176,26 @@ def test_follow(open_log: Opener) -> None:
         )
 
 
+@pytest.mark.parametrize("has_entries", [True, False])
+def test_following_reads_few_entries_alone(open_log: Opener, has_entries: bool) -> None:
+    """One new entry is read without the bundle around it, where the log serves entries alone."""
+    served = open_log.served
+    served.log.has_entries_route = has_entries
+    with open_log() as log:
+        following = log.follow(SIZE, poll_s=0.01)
+        for index in (SIZE, SIZE + 1):
+            log.append(b"new")
+            assert next(following) == (index, b"new")
+        bundles = [path for path in served.log.requests if path.startswith("tile/entries/")]
+        assert len(bundles) == (0 if has_entries else 2)
+        served.log.answer = lambda path, data: (
+            data.replace(b"new", b"old") if data and "entries/" in path else data
+        )
+        log.append(b"new")
+        with pytest.raises(EntryMismatchError):
+            next(following)
+
+
 def test_follow_from_beyond_the_end(open_log: Opener) -> None:
     """A start beyond the newest entry is waited for, and what comes before it is not given."""
     with open_log() as log:
@@ -247,6 +267,12 @@ def test_cache(open_log: Opener) -> None:
         full = [p for p in open_log.served.log.requests if "tile/" in p and ".p/" not in p]
         assert len(full) == bundles
         assert all(p.startswith("tile/entries/") for p in full)
+    keeping = TileCache(open_log.directory / "c", keep_entries=True)
+    for _ in range(2):
+        open_log.served.log.requests.clear()
+        with open_log(cache=keeping) as log:
+            assert list(log.read_range(5, 6)) == open_log.served.log.entries[5:6]
+    assert not [p for p in open_log.served.log.requests if "entries/" in p]
     with open_log(cache=False) as log:
         log.read(5)
     assert "tile/0/000" in open_log.served.log.requests
