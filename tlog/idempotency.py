@@ -93,7 +93,10 @@ class Idempotency:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        finally:
+            del task  # it holds its error, whose traceback holds this frame and the entries
 
     async def _append(self, entries: Sequence[bytes], ids: Sequence[EntryId | None]) -> Placed:
         with Reservation(self._budget) as reservation:
@@ -106,16 +109,17 @@ class Idempotency:
             self._claims.update(dict.fromkeys(mine, request))
             try:
                 known = await self._look_up(entries, mine)
-                for entry_id, other in others.items():
-                    stands = await asyncio.shield(other.placed)
-                    known[entry_id] = stands.indexes[other.firsts[entry_id]]
+                for entry_id in others:
+                    known[entry_id] = await _stands(others[entry_id], entry_id)
                 # The sequencer reserves for itself, and no await lies between.
                 reservation.release()
                 placed = await self._place(entries, ids, firsts, known)
+                self._unclaim(request, mine, placed)
             except Exception as error:
                 self._unclaim(request, mine, error)
                 raise
-            self._unclaim(request, mine, placed)
+            finally:
+                del request, others  # they hold errors, whose tracebacks hold this frame
             return placed
 
     async def _place(
@@ -216,6 +220,15 @@ class Idempotency:
     def _find(self, key: WeekKey, ids: Sequence[EntryId]) -> list[IdRow | None]:
         """Rows of ids under one key; runs in a reader thread."""
         return self._store.find_ids([entry_id.mac(key.key) for entry_id in ids], key.first_index)
+
+
+async def _stands(other: _Request, entry_id: EntryId) -> int:
+    """Where the entry of another request stands; raises what came of that request."""
+    try:
+        placed = await asyncio.shield(other.placed)
+        return placed.indexes[other.firsts[entry_id]]
+    finally:
+        del other  # it holds the error, whose traceback holds this frame
 
 
 def _first_of_each(entries: Sequence[bytes], ids: Sequence[EntryId | None]) -> dict[EntryId, int]:

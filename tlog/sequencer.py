@@ -165,7 +165,10 @@ class Sequencer:
         self._budget.take(submission.queued_bytes)
         self._queue.append(submission)
         self._wake.set()
-        return await submission.done
+        try:
+            return await submission.done
+        finally:
+            del submission  # it holds its error, whose traceback holds this frame and the entries
 
     async def run(self) -> None:
         """Commit what is queued until `stop` was called and the queue is empty, or a failure."""
@@ -193,27 +196,24 @@ class Sequencer:
         if not entries:
             message = "a batch needs at least one entry"
             raise EmptyBatchError(message)
-        if len(entries) > self._config.commit_entries:
-            message = f"at most {self._config.commit_entries} entries a batch, got {len(entries)}"
+        config, count = self._config, len(entries)
+        if count > config.commit_entries:
+            message = f"at most {config.commit_entries} entries a batch, got {count}"
             raise BatchTooLargeError(message)
-        for number, entry in enumerate(entries):
-            if len(entry) > MAX_ENTRY_BYTES:
-                message = (
-                    f"entry {number} has {len(entry)} bytes, at most {MAX_ENTRY_BYTES} are taken"
-                )
-                raise EntryTooLargeError(message)
-        entry_bytes = sum(map(len, entries))
-        if entry_bytes > self._config.commit_bytes:
-            message = f"at most {self._config.commit_bytes} bytes a batch, got {entry_bytes}"
+        lengths = list(map(len, entries))
+        if max(lengths) > MAX_ENTRY_BYTES:
+            number = lengths.index(max(lengths))
+            message = (
+                f"entry {number} has {lengths[number]} bytes, at most {MAX_ENTRY_BYTES} are taken"
+            )
+            raise EntryTooLargeError(message)
+        entry_bytes = sum(lengths)
+        if entry_bytes > config.commit_bytes:
+            message = f"at most {config.commit_bytes} bytes a batch, got {entry_bytes}"
             raise BatchTooLargeError(message)
-        return _Submission(
-            entries=tuple(entries),
-            ids=tuple(ids),
-            entry_bytes=entry_bytes,
-            queued_bytes=entry_bytes + ENTRY_OVERHEAD_BYTES * len(entries),
-            queued_s=steady_s(),
-            done=asyncio.get_running_loop().create_future(),
-        )
+        queued_bytes = entry_bytes + ENTRY_OVERHEAD_BYTES * count
+        done = asyncio.get_running_loop().create_future()
+        return _Submission(tuple(entries), tuple(ids), entry_bytes, queued_bytes, steady_s(), done)
 
     async def _commit_next(self) -> None:
         """Make one batch of the queue's head durable and answer it."""

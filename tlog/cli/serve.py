@@ -16,7 +16,7 @@ from tlog.app import Addresses, Urls, serve
 from tlog.cli.data_dir import data_option
 from tlog.cli.serve_checks import combination_problems
 from tlog.cli.settings import config_option
-from tlog.collector import settle_collector
+from tlog.collector import collecting_by_time, settle_collector
 from tlog.config import Config
 from tlog.errors import UsageError
 from tlog.program_log import FORMATS, TEXT, configure_log
@@ -182,7 +182,8 @@ def _raise_descriptor_limit() -> int:
 
 async def _run(config: Config, addresses: Addresses) -> None:
     with StopSignals(config.stop_timeout_s) as signals:
-        await serve(config, addresses, signals.stop, _announce)
+        async with collecting_by_time():
+            await serve(config, addresses, signals.stop, _announce)
 
 
 def _announce(urls: Urls) -> None:

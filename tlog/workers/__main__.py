@@ -7,9 +7,16 @@ import sys
 
 import uvloop
 
-from tlog.collector import settle_collector
+from tlog.collector import collecting_by_time, settle_collector
 from tlog.workers.process import work
+
+
+async def main(channel: int, passed: int) -> None:
+    """Work until the core says that it is enough, or is gone."""
+    async with collecting_by_time():
+        await work(channel, passed)
+
 
 settle_collector()
 with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-    runner.run(work(int(sys.argv[1]), int(sys.argv[2])))
+    runner.run(main(int(sys.argv[1]), int(sys.argv[2])))
