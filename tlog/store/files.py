@@ -31,7 +31,7 @@ def open_database(
             message = f"{name} is missing or has lost its CURRENT file"
             raise StoreError(message)
         database = plyvel.DB(
-            os.fspath(path),
+            os.fsencode(path),
             create_if_missing=create,
             error_if_exists=create,
             paranoid_checks=True,
