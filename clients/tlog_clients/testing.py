@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from aiohttp import web
 
-from tlog_clients.testing_http import FakeState, ProblemError, make_app
+from tlog_clients.testing_http import make_app
+from tlog_clients.testing_state import FakeState, ProblemError
 from tlog_clients.testing_tree import FakeTree
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class FakeLog:
     async def _hold(self, *, held: bool) -> None:
         self._state.publishing = not held
         if not held:
-            self._state.published = self._state.tree.size
+            self._state.publish()
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from tlog_clients.problem import PROBLEM_CONTENT_TYPE, PROBLEM_TYPE_PREFIX
 from tlog_clients.submission import MAX_BATCH_BODY_BYTES, MAX_BATCH_ENTRIES
-from tlog_clients.testing_tree import FakeTree
+from tlog_clients.testing_state import FakeState, ProblemError
 from tlog_proofs import (
     MAX_ENTRY_BYTES,
     MalformedError,
@@ -30,53 +28,6 @@ _LARGEST_BODY_BYTES = MAX_BATCH_BODY_BYTES + 1
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class ProblemError(Exception):
-    """A refusal: its status, the last part of its problem type, and a title."""
-
-    def __init__(self, status: int, name: str, title: str) -> None:
-        super().__init__(title)
-        self.status = status
-        self.name = name
-        self.retry_after_s: int | None = None
-
-
-@dataclass(slots=True)
-class FakeState:
-    """One fake log and what is planned for its answers; owned by the loop that serves it."""
-
-    tree: FakeTree
-    token: str | None
-    delay_s: float = 0.0
-    published: int = 1
-    publishing: bool = True
-    failures: deque[ProblemError] = field(default_factory=deque)
-    dropped: int = 0
-    index_of_id: dict[str, int] = field(default_factory=dict)
-    requests: list[str] = field(default_factory=list)
-
-    def append(self, lines: list[tuple[bytes, str | None]]) -> list[int]:
-        """Append what has no id or a new one, all or none; return the index of each line."""
-        sent: dict[str, bytes] = {}
-        for entry, entry_id in lines:
-            if entry_id is None:
-                continue
-            known = self.index_of_id.get(entry_id)
-            first = sent.setdefault(entry_id, entry) if known is None else self.tree.entries[known]
-            if first != entry:
-                raise ProblemError(409, "id-conflict", "The id was sent with other bytes")
-        indexes = []
-        for entry, entry_id in lines:
-            index = None if entry_id is None else self.index_of_id.get(entry_id)
-            if index is None:
-                index = self.tree.append(entry)
-                if entry_id is not None:
-                    self.index_of_id[entry_id] = index
-            indexes.append(index)
-        if self.publishing:
-            self.published = self.tree.size
-        return indexes
-
-
 def make_app(state: FakeState) -> web.Application:
     """Serve the log at /logs/fake."""
     routes = _Routes(state)
@@ -85,6 +36,7 @@ def make_app(state: FakeState) -> web.Application:
     app.add_routes(
         [
             web.get(f"{log}/checkpoint", routes.checkpoint),
+            web.get(log + "/checkpoints/{size}", routes.stored_checkpoint),
             web.get(log + "/{path:tile/.*}", routes.tile),
             web.get(log + "/entries/{index}", routes.entry),
             web.get(log + "/proof/inclusion/{index}", routes.published_proof),
@@ -131,6 +83,12 @@ class _Routes:
     async def checkpoint(self, _: web.Request) -> web.Response:
         return _text(self._state.tree.checkpoint(self._state.published))
 
+    async def stored_checkpoint(self, request: web.Request) -> web.Response:
+        size = self._number(request, "size")
+        if size not in self._state.published_sizes:
+            raise ProblemError(404, "not-found", "There is nothing by that name")
+        return _text(self._state.tree.checkpoint(size))
+
     async def tile(self, request: web.Request) -> web.Response:
         tile = parse_tile_path(request.match_info["path"])
         # A partial tile that was published once stays, as in any log of tlog-tiles.
@@ -147,7 +105,10 @@ class _Routes:
     async def published_proof(self, request: web.Request) -> web.Response:
         index, size = self._number(request, "index"), self._state.published
         self._check_published(index + 1)
-        if "text/plain" in request.headers.get("Accept", ""):
+        accept = request.headers.get("Accept", "")
+        if accept == "application/cose":
+            raise ProblemError(409, "no-receipt", "There is no such receipt at this size")
+        if "text/plain" in accept:
             return _text(self._state.tree.tlog_proof(index, size))
         checkpoint = self._state.tree.checkpoint(size).decode()
         return web.json_response(self._inclusion(index, size) | {"checkpoint": checkpoint})

@@ -29,7 +29,7 @@ from tlog_clients.appender_options import AppenderOptions
 from tlog_clients.appender_stats import DeliveryState
 from tlog_clients.spool import Spool
 from tlog_clients.testing import FakeLog
-from tlog_proofs import VerificationError, leaf_hash, open_checkpoint
+from tlog_proofs import Ed25519Cosigner, VerificationError, leaf_hash, open_checkpoint
 
 WAIT_S = 60.0
 QUICK = AppenderOptions(first_pause_s=0.01, max_pause_s=0.05)
@@ -256,6 +256,17 @@ def test_the_wrong_key(log: FakeLog, spool: Path) -> None:
     assert isinstance(appender.stopped_by, VerificationError)
     assert "fake.example/other" in appender.stats().reason
     assert appender.close(WAIT_S) == 1
+
+
+def test_a_policy(log: FakeLog, spool: Path, tmp_path: Path) -> None:
+    """A policy file says whom to believe; a quorum that is not met yet hinders no delivery."""
+    witness = Ed25519Cosigner("witness.example/w", bytes(32)).verifier.vkey
+    (tmp_path / "policy").write_text(f"log {log.vkey}\nwitness w {witness}\nquorum w\n")
+    with Appender(log.url, trust=tmp_path / "policy", spool=spool) as appender:
+        for number in range(3):
+            appender.append(b"entry %d" % number)
+            assert appender.flush(WAIT_S) == 0
+    assert len(log.entries) == 3
 
 
 def test_a_rewritten_history(spool: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import urllib.request
@@ -16,6 +17,7 @@ from tests.clients.simulator import ReferenceTree, leaf, make_entries
 from tlog_clients import (
     HttpFetcher,
     HttpStatusError,
+    Log,
     LogClient,
     MemoryHeads,
     OutcomeUnknownError,
@@ -115,6 +117,31 @@ async def test_json_proofs(target: Target) -> None:
             "proof": texts([reference.root(8, 16), reference.root(16, 32), reference.root(32, 40)]),
         }
         assert await read_json(fetcher, f"leaf-hash/{leaves[8].hex()}") == {"index": 8}
+
+
+async def test_faces(target: Target, tmp_path: Path) -> None:
+    """The plain client appends, reads, follows, proves and verifies; checkpoints are kept."""
+    key = parse_vkey(target.vkey)
+
+    def use() -> None:
+        with Log(
+            target.url, trust=target.vkey, token=target.token, state=tmp_path / "heads", cache=False
+        ) as log:
+            assert log.append(b"one").index == 1
+            assert log.append_many([b"two", b"three"]).indexes == (2, 3)
+            assert log.read(2) == b"two"
+            assert [entry for _, entry in log.follow(1, timeout_s=0)] == [b"one", b"two", b"three"]
+            proof = log.prove(3)
+            assert log.verify(proof, b"three").size == 4
+
+    await asyncio.to_thread(use)
+    async with target.fetcher() as fetcher:
+        for size in (1, 2, 4):
+            note = await fetcher.fetch(f"checkpoints/{size}", max_bytes=10_000)
+            assert open_checkpoint(note, key).size == size
+        with pytest.raises(HttpStatusError) as caught:
+            await fetcher.fetch("checkpoints/3", max_bytes=10_000)
+        assert caught.value.status == 404
 
 
 REFUSED = {
