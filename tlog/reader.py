@@ -92,7 +92,7 @@ class LogReader:
 
     def holds(self, index: int, size: int) -> bool:
         """Whether the proof of that entry at that size can be made without reading the store."""
-        return all(
+        return size in self._tails_of and all(
             self._cached(level, index >> TILE_HEIGHT * (level + 1)) is not None
             for level in range(-(-(size - 1).bit_length() // TILE_HEIGHT))
         )

@@ -82,7 +82,35 @@ def test_the_reader_answers_from_memory_what_it_answers_from_the_store() -> None
             assert reader.holds(index, edge.size)
     cold = LogReader("a", store, lambda: edge, TileCache(64 * 1024 * 1024))
     assert not cold.holds(0, edge.size)
+    assert not cold.holds(edge.size - 1, edge.size)
+    cold.inclusion(edge.size - 1, edge.size, edge.size)
     assert cold.holds(edge.size - 1, edge.size)
+
+
+class CountedStore(MemoryStore):
+    """A store that counts the tiles that are read."""
+
+    reads = 0
+
+    def read_tile(self, level: int, index: int) -> bytes | None:
+        self.reads += 1
+        return super().read_tile(level, index)
+
+
+def test_what_the_reader_says_it_holds_it_makes_without_the_store() -> None:
+    """Of entries and sizes drawn by seed, older sizes too: the event loop makes such proofs."""
+    store, edge = CountedStore(MemoryDisk()), EMPTY_EDGE
+    edge = _append(store, edge, [b"%d" % number for number in range(70_000)])
+    reader = LogReader("a", store, lambda: edge, TileCache(64 * 1024 * 1024))
+    draw, held = random.Random(5), 0
+    for _ in range(2000):
+        size = draw.choice((edge.size, draw.randrange(1, edge.size), 65_537))
+        index = draw.randrange(size)
+        holds, before = reader.holds(index, size), store.reads
+        reader.inclusion(index, size, edge.size)
+        assert not (holds and store.reads > before), (index, size)
+        held += holds
+    assert held > 500
 
 
 def _append(store: MemoryStore, edge: RightEdge, entries: list[bytes]) -> RightEdge:
