@@ -65,6 +65,29 @@ async def test_requests_behind_one_that_is_worked_on_are_not_gathered(
             assert b"HTTP/1.1 200 " in await reader.readuntil(b"\r\n\r\n")
 
 
+async def test_answers_that_nobody_reads_are_not_gathered(api: Api) -> None:
+    """Who sends many requests at once and reads nothing has few of them answered; later all."""
+    log = api.host.logs["public"]
+    log.entries += [bytes(60_000) for _ in range(2)]
+    log.publish()
+    many = 1000
+    async with asyncio.timeout(LIMIT_S), connect(api) as (reader, writer):
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(b"GET /logs/public/entries/1 HTTP/1.1\r\nHost: x\r\n\r\n" * many)
+        (server_side,) = api.listener.connections._table._open
+        assert isinstance(server_side, connection.Connection)
+        above = server_side._transport
+        assert above is not None
+        await until(lambda: above.get_write_buffer_size() > 0)
+        await asyncio.sleep(0.3)
+        assert above.get_write_buffer_size() < 200_000
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        for _ in range(many):
+            header = await reader.readuntil(b"\r\n\r\n")
+            assert header.startswith(b"HTTP/1.1 200 ")
+            assert await reader.readexactly(60_000) == bytes(60_000)
+
+
 @pytest.mark.parametrize("before", [b"", HEALTHZ])
 @pytest.mark.parametrize("beginning", [b"GET /", b"GET /healthz HTTP/1.1\r\nHost: x\r\n"])
 async def test_a_header_that_does_not_end_ends_the_connection(

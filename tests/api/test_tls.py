@@ -63,6 +63,15 @@ class Tls:
         return len(self.listener.connections._table)
 
     @property
+    def waiting(self) -> int:
+        """Bytes that wait above TLS, of connections that speak HTTP."""
+        return sum(
+            one._transport.get_write_buffer_size()
+            for one in self.listener.connections._table._open
+            if isinstance(one, connection.Connection) and one._transport is not None
+        )
+
+    @property
     def failed(self) -> int:
         """How many handshakes failed."""
         return self.host.http_measures.failed_handshakes
@@ -314,8 +323,7 @@ def test_the_end_waits_for_no_handshake(run: Callable[[Scenario], None]) -> None
 def test_a_client_that_takes_no_answers_is_cut_off(
     run: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What waits below TLS counts too: small answers to many requests, none of them read."""
-    monkeypatch.setattr(connection, "SEND_WINDOW_S", 0.3)
+    """Small answers to many requests, none of them read: little of them waits, and not for long."""
 
     async def scenario(tls: Tls) -> None:
         log = tls.host.logs["public"]
@@ -331,8 +339,34 @@ def test_a_client_that_takes_no_answers_is_cut_off(
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         request = b"GET /logs/public/entries/1 HTTP/1.1\r\nHost: x\r\n\r\n"
         writer.write(request * 100)
+        await until(lambda: tls.waiting > 0)
+        await asyncio.sleep(0.2)
+        assert tls.waiting < 160_000
+        monkeypatch.setattr(connection, "SEND_WINDOW_S", 0.2)
         await until(lambda: tls.open == 0)
-        writer.close()
+        writer.transport.abort()
+        await asyncio.sleep(0.05)
         del reader
+
+    run(scenario)
+
+
+def test_what_waits_below_tls_is_not_forgotten(
+    run: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of an answer may have left TLS, and wait in the transport that carries it."""
+    monkeypatch.setattr(connection, "SEND_WINDOW_S", 0.2)
+
+    class Full:
+        def get_write_buffer_size(self) -> int:
+            return 1000
+
+    async def scenario(tls: Tls) -> None:
+        async with tls.connect() as (reader, writer):
+            writer.write(HEALTHZ)
+            await reader.readuntil(b"}")
+            (server_side,) = tls.listener.connections._table._open
+            monkeypatch.setattr(server_side, "_below", Full())
+            await until(lambda: tls.open == 0)
 
     run(scenario)

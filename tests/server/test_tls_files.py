@@ -11,14 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
     PrivateFormat,
 )
-from structlog.testing import capture_logs
+from structlog.testing import LogCapture
+from structlog.typing import EventDict
 
 from tests.certificates import Certificate
+from tlog import tls_files
 from tlog.clock import SystemClock
 from tlog.errors import TlsFileError
 from tlog.tls import TlsMaterial, expiry_of, make_context
@@ -32,6 +35,17 @@ AUTHORITY = Certificate.authority()
 def files(tmp_path: Path) -> TlsFiles:
     """A certificate and its key."""
     return TlsFiles(*AUTHORITY.issue("server").write(tmp_path, "server"))
+
+
+@pytest.fixture
+def logs(monkeypatch: pytest.MonkeyPatch) -> list[EventDict]:
+    """What the watch logs, whatever the log of this process is set to."""
+    capture = LogCapture()
+    logger = structlog.wrap_logger(
+        None, processors=[capture], wrapper_class=structlog.stdlib.BoundLogger
+    )
+    monkeypatch.setattr(tls_files, "_LOGGER", logger)
+    return capture.entries
 
 
 def test_material_tells_nothing_of_the_key(files: TlsFiles) -> None:
@@ -116,7 +130,7 @@ class _Watched:
             while len(self.used) < count:  # noqa: ASYNC110 - what is waited for lies in the watch
                 await asyncio.sleep(0.01)
 
-    async def look(self, logs: list[object], count: int) -> None:
+    async def look(self, logs: list[EventDict], count: int) -> None:
         """Have the files looked at until so many lines are logged, and a few times more."""
         async with asyncio.timeout(LIMIT_S):
             while len(logs) < count:
@@ -157,44 +171,42 @@ async def test_a_new_pair_is_taken(files: TlsFiles, tmp_path: Path, look_s: floa
 
 @pytest.mark.parametrize("spoiled", ["another key", "too open", "absent", "no PEM"])
 async def test_what_cannot_be_used_changes_nothing_and_is_said_once(
-    files: TlsFiles, tmp_path: Path, spoiled: str
+    files: TlsFiles, tmp_path: Path, logs: list[EventDict], spoiled: str
 ) -> None:
     """The old pair goes on; as soon as the new one is whole it is taken."""
     pair = AUTHORITY.issue("renewed")
-    with capture_logs() as logs:
-        async with _watching(files) as watched:
-            before = watched.watch.material
-            files.certificate.write_bytes(pair.pem)
-            if spoiled == "too open":
-                files.key.write_bytes(pair.key_pem)
-                files.key.chmod(0o644)
-            elif spoiled == "absent":
-                files.key.unlink()
-            elif spoiled == "no PEM":
-                files.certificate.write_bytes(b"")
-            await watched.look(logs, 1)  # type: ignore[arg-type]
-            assert watched.used == []
-            assert watched.watch.material == before
-            assert [line["log_level"] for line in logs] == ["error"]
-            assert "goes on with what it has" in str(logs[0]["event"])
-            assert "PRIVATE" not in str(logs)
-            pair.write(tmp_path, "server")
-            files.key.chmod(0o600)
-            watched.watch.look()
-            await watched.until_used(1)
-            assert watched.used[0].certificate == pair.pem
+    async with _watching(files) as watched:
+        before = watched.watch.material
+        files.certificate.write_bytes(pair.pem)
+        if spoiled == "too open":
+            files.key.write_bytes(pair.key_pem)
+            files.key.chmod(0o644)
+        elif spoiled == "absent":
+            files.key.unlink()
+        elif spoiled == "no PEM":
+            files.certificate.write_bytes(b"")
+        await watched.look(logs, 1)
+        assert watched.used == []
+        assert watched.watch.material == before
+        assert [line["log_level"] for line in logs] == ["error"]
+        assert "goes on with what it has" in str(logs[0]["event"])
+        assert "PRIVATE" not in str(logs)
+        pair.write(tmp_path, "server")
+        files.key.chmod(0o600)
+        watched.watch.look()
+        await watched.until_used(1)
+        assert watched.used[0].certificate == pair.pem
 
 
 @pytest.mark.parametrize(("days", "lines"), [(15, 0), (13, 1), (-1, 1)])
 async def test_a_certificate_that_ends_soon_is_said_once_a_day(
-    tmp_path: Path, days: int, lines: int
+    tmp_path: Path, logs: list[EventDict], days: int, lines: int
 ) -> None:
     """From two weeks before its end on, with how many days are left."""
     pair = AUTHORITY.issue("server", days=days)
     files = TlsFiles(*pair.write(tmp_path, "server"))
-    with capture_logs() as logs:
-        async with _watching(files) as watched:
-            await watched.look(logs, lines)  # type: ignore[arg-type]
+    async with _watching(files) as watched:
+        await watched.look(logs, lines)
     assert [line["log_level"] for line in logs] == ["warning"] * lines
     assert expiry_of(pair.pem) == pair.certificate.not_valid_after_utc.timestamp()
     if lines:

@@ -153,13 +153,19 @@ class Connection(web.RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send a response, and let go of what it held."""
+        """Send a response, and let go of what it held; the next request waits for room."""
         try:
             finished, reset = await super().finish_response(request, resp, start_time)
         finally:
             if isinstance(resp, LargeResponse):
                 resp.end()
             self._table.used(self)
+        if self._paused and not reset:
+            # aiohttp would answer on, and gather answers to requests of a few bytes each.
+            try:
+                await self._drain_helper()
+            except ConnectionError:
+                reset = True
         if reset:
             self.abort()
         return finished, reset

@@ -15,6 +15,7 @@ HANDSHAKE_S = 10.0  # from the connection to the end of the handshake
 # The table's deadline comes first; this one is for what nobody holds any more.
 LOOP_HANDSHAKE_S = 60.0
 CLOSE_S = 30.0  # at the end, for what is still to be sent and for the peer to close too
+WRITE_BUFFER_BYTES = 64 * 1024  # as without TLS; loops would hold 512 KiB
 
 # Makes what speaks HTTP: given the transport below TLS, and TLS itself.
 MakeConnection = Callable[[asyncio.Transport, ssl.SSLObject], Connection]
@@ -48,7 +49,6 @@ class TlsHandshake(asyncio.Protocol):
         self._lost = self._done = False
         # What came before the loop's TLS stood, encrypted; then what came with its end, in clear.
         self._early = bytearray()
-        self._tls_stands = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, unless this is one connection too many: then it ends at once."""
@@ -66,10 +66,8 @@ class TlsHandshake(asyncio.Protocol):
         self._loop.call_soon(self._loop.call_soon, self._give_early)
 
     def data_received(self, data: bytes) -> None:
-        """Keep what is not for us: it is read no further until it can be passed on."""
+        """Keep what is not for us; it is what one turn of the loop read at most, twice."""
         self._early += data
-        if not self._tls_stands and self._transport is not None:
-            self._transport.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended, before TLS began or in the moment in which it was done."""
@@ -89,7 +87,6 @@ class TlsHandshake(asyncio.Protocol):
             self._transport.abort()
 
     def _give_early(self) -> None:
-        self._tls_stands = True
         early, self._early = self._early, bytearray()
         protocol = None if self._transport is None else self._transport.get_protocol()
         if isinstance(protocol, asyncio.Protocol) or self._lost or not early:
@@ -118,7 +115,7 @@ class TlsHandshake(asyncio.Protocol):
         if tls is None or ssl_object is None:
             return  # it was gone before the handshake was done
         self._done = True
-        if self._lost or tls.is_closing():
+        if self._lost or tls.is_closing() or transport.is_closing():
             return
         try:
             connection = self._make(transport, ssl_object)
@@ -127,6 +124,7 @@ class TlsHandshake(asyncio.Protocol):
         self._table.remove(self)
         self._connection = connection
         tls.set_protocol(connection)
+        tls.set_write_buffer_limits(WRITE_BUFFER_BYTES)
         connection.connection_made(tls)
         if self._early:
             connection.data_received(bytes(self._early))
