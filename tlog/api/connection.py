@@ -119,6 +119,17 @@ class Connection(web.RequestHandler):
         self._resumed += 1
         super().resume_writing()
 
+    async def _drain_helper(self) -> None:
+        """Wait until more can be sent.
+
+        The future that aiohttp waits for here keeps the error that it gets, whose traceback keeps
+        the future: with them all frames would stay that sent the answer, and what they hold.
+        """
+        try:
+            await super()._drain_helper()
+        except ConnectionError as error:
+            raise error.with_traceback(None) from None
+
     @property
     def idle(self) -> bool:
         """Whether the next request is waited for."""

@@ -1,0 +1,90 @@
+"""What was sent, or could not be sent, is not held: the memory is free without a collection."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import socket
+import struct
+import tracemalloc
+from collections.abc import Iterator
+
+import pytest
+
+from tests.api.conftest import Api
+from tests.api.wire import LIMIT_S, until
+from tlog.api import connection, connections, large_response
+
+MIB = 1024 * 1024
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+@pytest.fixture(autouse=True)
+def _traced(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Deadlines are exact, memory is counted, and cycles stay as they would for long."""
+    monkeypatch.setattr(connections, "SWEEP_S", 0.02)
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+    gc.enable()
+
+
+def _held(at_least: int) -> int:
+    """The bytes of all blocks that are so large."""
+    traces = tracemalloc.take_snapshot().traces
+    return sum(trace.size for trace in traces if trace.size >= at_least)
+
+
+def _paused(api: Api) -> int:
+    """How many connections wait until their client takes more."""
+    return sum(
+        one.writing_paused  # type: ignore[attr-defined]
+        for one in api.listener.connections._table._open
+    )
+
+
+async def _ask(api: Api, path: str) -> socket.socket:
+    """A connection that has asked for something and reads nothing yet."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(client, ("127.0.0.1", api.port))
+    await loop.sock_sendall(client, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return client
+
+
+@pytest.mark.parametrize("way", ["reset", "closed", "deaf", "slow", "stopped"])
+async def test_a_download_that_breaks_off_holds_nothing(
+    api: Api, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """However it ends, the body is gone with its share of the budget."""
+    log = api.host.logs["public"]
+    log.entries += [os.urandom(60_000) for _ in range(256)]
+    log.publish()
+    budget = api.app.service.response_budget
+    if way == "slow":
+        monkeypatch.setattr(large_response, "GRACE_S", 0.5)
+        monkeypatch.setattr(large_response, "MIN_RATE", 1 << 40)
+    async with asyncio.timeout(LIMIT_S):
+        clients = [await _ask(api, "/logs/public/tile/entries/000") for _ in range(2)]
+        await until(lambda: _paused(api) == len(clients))
+        assert _held(8 * MIB) > 28 * MIB
+        match way:
+            case "reset" | "closed":
+                for client in clients:
+                    if way == "reset":
+                        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+                    client.close()
+            case "deaf":
+                monkeypatch.setattr(connection, "SEND_WINDOW_S", 0.1)
+            case "stopped":
+                await api.listener.close()
+        await until(lambda: budget.used_bytes == 0)
+        await until(lambda: len(api.listener.connections._table) == 0)
+    for client in clients:
+        client.close()
+    assert _held(8 * MIB) == 0
