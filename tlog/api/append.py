@@ -28,7 +28,7 @@ from tlog.checkpoints import Published
 from tlog.errors import NoPolicyError, ServerError, WrongKindError
 from tlog.idempotency import Placed
 from tlog.ids import EntryId
-from tlog_proofs import KIND_OPAQUE, MAX_ENTRY_BYTES, encode_base64
+from tlog_proofs import KIND_OPAQUE, MAX_ENTRY_BYTES
 
 NDJSON, CBOR_SEQ = "application/x-ndjson", "application/cbor-seq"
 COMMITTED = "committed"
@@ -165,7 +165,7 @@ async def _proof(log: LogBackend, index: int, published: Published) -> str | Non
 def _place(placed: Placed, number: int) -> dict[str, object]:
     return {
         "index": placed.indexes[number],
-        "leaf_hash": encode_base64(placed.leaf_hashes[number]),
+        "leaf_hash": placed.leaf_hashes[number],
     }
 
 

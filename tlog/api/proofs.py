@@ -24,7 +24,6 @@ from tlog.errors import NoReceiptError, NotPublishedError
 from tlog_proofs import (
     Ed25519Verifier,
     TlogProof,
-    encode_base64,
     format_receipt,
     format_tlog_proof,
     parse_vkey,
@@ -73,7 +72,7 @@ async def consistency(request: Request) -> web.StreamResponse:
     log = log_of(request)
     old, new = path_number(request, "old"), path_number(request, "new")
     proof = await log.consistency(old, new)
-    members = {"old": old, "new": new, "proof": [encode_base64(value) for value in proof]}
+    members = {"old": old, "new": new, "proof": proof}
     return json_response(members, cache=caching(log, IMMUTABLE))
 
 
@@ -122,6 +121,6 @@ def _inclusion_members(
     return {
         "index": index,
         "size": size,
-        "leaf_hash": encode_base64(leaf_hash),
-        "proof": [encode_base64(value) for value in proof],
+        "leaf_hash": leaf_hash,
+        "proof": proof,
     }

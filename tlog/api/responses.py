@@ -38,7 +38,7 @@ def headers_of(media_type: str, cache: str) -> dict[str, str]:
 
 
 def json_response(members: object, *, cache: str = NO_STORE, status: int = 200) -> SmallResponse:
-    """Members as JSON."""
+    """Members as JSON; bytes among them become standard base64."""
     return SmallResponse(msgspec.json.encode(members), headers_of(JSON, cache), status)
 
 
