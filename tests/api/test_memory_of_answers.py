@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.api.conftest import Api
-from tests.api.wire import LIMIT_S, until
+from tests.api.wire import LIMIT_S, connect, until
 from tlog.api import connection, connections, large_response
 
 MIB = 1024 * 1024
@@ -44,6 +44,11 @@ def _paused(api: Api) -> int:
         one.writing_paused  # type: ignore[attr-defined]
         for one in api.listener.connections._table._open
     )
+
+
+def _idle(api: Api) -> int:
+    """How many connections wait for their next request."""
+    return sum(one.idle for one in api.listener.connections._table._open)
 
 
 async def _ask(api: Api, path: str) -> socket.socket:
@@ -88,3 +93,26 @@ async def test_a_download_that_breaks_off_holds_nothing(
     for client in clients:
         client.close()
     assert _held(8 * MIB) == 0
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("path", ["entries/1", "tile/entries/000.p/2", "tile/entries/000.p/3"])
+async def test_a_connection_that_waits_holds_no_answer(
+    api: Api, path: str, method: str, large: bool
+) -> None:
+    """Connections that are kept alive are many: their last answers must not stay."""
+    log = api.host.logs["public"]
+    log.entries += [os.urandom(60_000), os.urandom(60_000 if large else 100)]
+    log.publish()
+    request = f"{method} /logs/public/{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    async with asyncio.timeout(LIMIT_S), connect(api) as (reader, writer):
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        if method == "GET":
+            length = int(head.lower().partition(b"content-length: ")[2].split()[0])
+            assert length >= 60_000
+            await reader.readexactly(length)
+        await until(lambda: _idle(api) == 1)
+        assert _held(60_000) <= 60_100 * (2 if large else 1)  # the log's own entries

@@ -13,6 +13,7 @@ from tlog.api.large_response import LargeResponse
 from tlog.api.problems import problem_response
 from tlog.api.requests import Request
 from tlog.api.responses import REQUEST_ID
+from tlog.api.small_response import SmallResponse
 from tlog.errors import ServerError
 from tlog.tls import ClientCertificate
 
@@ -168,8 +169,7 @@ class Connection(web.RequestHandler):
         try:
             finished, reset = await super().finish_response(request, resp, start_time)
         finally:
-            if isinstance(resp, LargeResponse):
-                resp.end()
+            _let_go_of_body(resp)
             self._table.used(self)
         if self._paused and not reset:
             # aiohttp would answer on, and gather answers to requests of a few bytes each.
@@ -204,3 +204,16 @@ class Connection(web.RequestHandler):
         refused.service.backend.http_measures.problems[response.problem.name] += 1
         response.force_close()
         return response
+
+
+def _let_go_of_body(response: web.StreamResponse) -> None:
+    """Drop the body of a response: aiohttp keeps the last one of a connection that stays."""
+    match response:
+        case SmallResponse():
+            response.body = b""
+        case LargeResponse():
+            response.end()
+        case web.Response():
+            response.body = None
+        case _:
+            pass
