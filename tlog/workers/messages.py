@@ -69,9 +69,12 @@ class AppendEach(_Message):
 
 
 class Measured(_Message):
-    """Worker to core: what was counted since the last one; nobody waits for it."""
+    """Worker to core, again and again: that it is alive, and what was counted since the last one.
 
-    report: HttpReport
+    report: None when none could be made now; the next one has what this one lacks.
+    """
+
+    report: HttpReport | None
 
 
 class Cancel(_Message):

@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import itertools
 import socket
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-
-import structlog
 
 from tlog.errors import ServerError
 from tlog.host import Host
 from tlog.tls import TlsMaterial
-from tlog.workers.calls import Calls
-from tlog.workers.channel import Channel
-from tlog.workers.messages import (
-    Confirmed,
-    Hello,
-    Measured,
-    State,
-    Stop,
-    ToCore,
-    UseTls,
-    make_core_decoder,
-)
+from tlog.workers.messages import Hello, State, UseTls
+from tlog.workers.worker import READY_TICKS, TICK_S, Worker
 
 ACCEPT_AT_ONCE = 64  # connections of one turn of the loop
 ACCEPT_PAUSE_S = 1.0  # when there are no descriptors left
-READY_S = 30.0  # for a process to begin
-CONFIRM_S = 5.0  # for one to take a new state; who does not is ended
-AGAIN_S = 0.2  # before a process that died is begun again
 BACKLOG = 512
-_LOGGER = structlog.get_logger("tlog.workers")
 
 
 class WorkerPool:
@@ -65,11 +47,12 @@ class WorkerPool:
         self._grace_s = grace_s
         self._tls = tls
         self._workers = [
-            _Worker(f"worker-{number}", host, self._accept_all) for number in range(count)
+            Worker(f"worker-{number}", host, self._accept_all) for number in range(count)
         ]
         self._turn = itertools.cycle(range(count))
         self._states = itertools.count(1)
         self._supervisors: list[asyncio.Task[None]] = []
+        self._ticking: asyncio.Task[None] | None = None
         self._accepting = False
         self._pause: asyncio.TimerHandle | None = None
 
@@ -77,17 +60,21 @@ class WorkerPool:
         """Begin the processes, then accept connections.
 
         Raises:
-            ServerError: one of them did not begin within READY_S.
+            ServerError: one of them did not begin within READY_TICKS.
         """
         loop = asyncio.get_running_loop()
         self._host.observe(self._announce)
-        self._supervisors = [loop.create_task(self._supervise(each)) for each in self._workers]
+        self._supervisors = [
+            loop.create_task(worker.keep_running(self._make_hello)) for worker in self._workers
+        ]
+        self._ticking = loop.create_task(self._tick())
+        ready_s = READY_TICKS * TICK_S
         try:
-            async with asyncio.timeout(READY_S):
+            async with asyncio.timeout(ready_s):
                 for worker in self._workers:
                     await worker.ready.wait()
         except TimeoutError as error:
-            message = f"a worker process did not begin within {READY_S:.0f} s"
+            message = f"a worker process did not begin within {ready_s:.0f} s"
             raise ServerError(message) from error
         for bound in self._sockets:
             bound.listen(BACKLOG)
@@ -106,8 +93,9 @@ class WorkerPool:
         loop = asyncio.get_running_loop()
         self._host.observe(None)
         self._accepting = False
-        if self._pause is not None:
-            self._pause.cancel()
+        for ending in (self._pause, self._ticking):
+            if ending is not None:
+                ending.cancel()
         for bound in self._sockets:
             loop.remove_reader(bound)
             bound.close()
@@ -127,8 +115,8 @@ class WorkerPool:
                 asyncio.get_running_loop().add_reader(bound, self._accept, bound)
 
     def _accept(self, bound: socket.socket) -> None:
-        if not any(worker.ready.is_set() for worker in self._workers):
-            # They wait in the kernel's queue until a worker is there again.
+        if not any(worker.taking for worker in self._workers):
+            # They wait in the kernel's queue until a worker takes them again.
             asyncio.get_running_loop().remove_reader(bound)
             return
         for _ in range(ACCEPT_AT_ONCE):
@@ -172,136 +160,9 @@ class WorkerPool:
     def _make_hello(self, process: str) -> Hello:
         return Hello(process, self._config, self._grace_s, self._tls, self._state())
 
-    async def _supervise(self, worker: _Worker) -> None:
-        """Run a worker's process, and another one when it died."""
-        while not worker.stopping:
-            try:
-                await worker.run(self._make_hello)
-            except OSError as error:
-                _LOGGER.error(  # noqa: TRY400
-                    "a worker cannot be begun", worker=worker.name, reason=str(error)
-                )
-            if not worker.stopping:
-                self._host.measures.worker_restarts += 1
-                _LOGGER.error("a worker process ended and is begun again", worker=worker.name)
-                await asyncio.sleep(AGAIN_S)
-
-
-class _Worker:
-    """One place in the pool: a process, or the wait for the next."""
-
-    def __init__(self, name: str, host: Host, on_ready: Callable[[], None]) -> None:
-        self.name = name
-        self._host = host
-        self._on_ready = on_ready
-        self._process: asyncio.subprocess.Process | None = None
-        self._channel: Channel[ToCore] | None = None  # once the Hello is on its way
-        self._calls: Calls | None = None
-        self._passing: socket.socket | None = None
-        self._waiting: dict[int, asyncio.Future[None]] = {}
-        self.ready = asyncio.Event()
-        self.stopping = False
-
-    async def run(self, make_hello: Callable[[str], Hello]) -> None:
-        """Begin a process, and wait for its end."""
-        loop = asyncio.get_running_loop()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        passing, passed = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs, passing, passed:
-            passing.setblocking(False)  # noqa: FBT003 - the name of the method says it
-            channel = Channel(make_core_decoder(), self._received, self._lost)
-            calls = Calls(self._host, channel.send)
-            self._calls = calls
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "tlog.workers",
-                str(theirs.fileno()),
-                str(passed.fileno()),
-                pass_fds=(theirs.fileno(), passed.fileno()),
-                stdin=asyncio.subprocess.DEVNULL,
-                start_new_session=True,  # a terminal's Ctrl-C is for the core alone
-            )
-            self._process = process
-            theirs.close()
-            passed.close()
-            try:
-                await loop.create_unix_connection(lambda: channel, sock=ours)
-                channel.send(make_hello(self.name))  # what changed before this moment is in it
-                self._channel, self._passing = channel, passing
-                if self.stopping:
-                    channel.send(Stop())
-                await process.wait()
-            finally:
-                self._channel = self._passing = None
-                self.ready.clear()
-                calls.cancel()
-                channel.abort()
-                self.kill()
-                await process.wait()
-                self._process = None
-
-    def take(self, accepted: socket.socket) -> bool:
-        """Whether the worker was given a connection."""
-        if self._passing is None or not self.ready.is_set():
-            return False
-        try:
-            socket.send_fds(self._passing, [b"c"], [accepted.fileno()])
-        except OSError:
-            return False
-        return True
-
-    async def update(self, state: State) -> None:
-        """Return when the worker knows a state, or is dead."""
-        channel = self._channel
-        if channel is None:
-            return
-        waiting = asyncio.get_running_loop().create_future()
-        self._waiting[state.number] = waiting
-        channel.send(state)
-        try:
-            async with asyncio.timeout(CONFIRM_S):
-                await waiting
-        except TimeoutError:
-            _LOGGER.error("a worker does not answer and is ended", worker=self.name)  # noqa: TRY400
-            self.kill()
-        finally:
-            del self._waiting[state.number]
-
-    def tell(self, message: UseTls | Stop) -> None:
-        """Send to the process, if there is one."""
-        if self._channel is not None:
-            self._channel.send(message)
-
-    def stop(self) -> None:
-        """Ask the process to end, and begin no other."""
-        self.stopping = True
-        self.tell(Stop())
-
-    def kill(self) -> None:
-        """End the process at once."""
-        if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-
-    def _received(self, message: ToCore) -> None:
-        if isinstance(message, Confirmed):
-            if not self.ready.is_set():
-                self.ready.set()
-                self._on_ready()
-            waiting = self._waiting.get(message.number)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(None)
-        elif isinstance(message, Measured):
-            self._host.measures.reported(self.name, message.report)
-        elif self._calls is not None:
-            self._calls.begin(message)
-
-    def _lost(self) -> None:
-        """The process ended or closed its channel: what it was told it needs not know any more."""
-        self._host.measures.forget(self.name)
-        for waiting in self._waiting.values():
-            if not waiting.done():
-                waiting.set_result(None)
-        if self._calls is not None:
-            self._calls.cancel()
+    async def _tick(self) -> None:
+        """Measure, by this process's own loop, how long workers have been silent."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            for worker in self._workers:
+                worker.tick()

@@ -95,7 +95,11 @@ class _Worker:
     async def _report(self, measures: HttpMeasures) -> None:
         """Tell the core what was counted, now and then: who reads it never waits for a worker."""
         while True:
-            self._channel.send(Measured(measures.take()))
+            try:
+                report = measures.take()
+            except OSError:  # /proc cannot be read without a free descriptor; nothing is lost
+                report = None
+            self._channel.send(Measured(report))
             await asyncio.sleep(REPORT_S)
 
     def _received(self, message: ToWorker) -> None:
