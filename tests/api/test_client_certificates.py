@@ -8,13 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import structlog
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from structlog.testing import LogCapture
 
 from tests.api.conftest import Api
 from tests.api.fakes import NOW_S
 from tests.api.test_tls import AUTHORITY, MATERIAL, Scenario, Tls, run
 from tests.api.wire import until
 from tests.certificates import Certificate
+from tlog.api import handshake
 from tlog.errors import TlsFileError
 from tlog.tls import TlsMaterial, read_client_certificate, read_client_pem
 from tlog.tokens import MAX_LIFETIME_S, Scope
@@ -124,24 +127,38 @@ def test_a_renewed_certificate_of_the_same_key_is_the_same_client(run: Run, cont
 @pytest.mark.parametrize("material", [OPTIONAL, REQUIRED], ids=["optional", "required"])
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_certificate_that_cannot_be_verified_ends_the_handshake(
-    run: Run, context: Make, material: TlsMaterial, version: ssl.TLSVersion
+    run: Run,
+    context: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    material: TlsMaterial,
+    version: ssl.TLSVersion,
 ) -> None:
-    """Of another authority, expired, or signed by itself: nothing is answered, known or not."""
+    """Of another authority, expired, signed by itself: no answer; the log says why."""
+    capture = LogCapture()
+    logger = structlog.wrap_logger(
+        None, processors=[capture], wrapper_class=structlog.stdlib.BoundLogger
+    )
+    monkeypatch.setattr(handshake, "_LOGGER", logger)
     refused = [
-        AUTHORITY.issue("of the server's authority"),
-        CLIENTS.issue("expired", days=-1),
-        Certificate.authority("itself"),
+        (
+            AUTHORITY.issue("of the server's authority"),
+            "self-signed certificate in certificate chain",
+        ),
+        (CLIENTS.issue("expired", days=-1), "certificate has expired"),
+        (Certificate.authority("itself"), "self-signed certificate"),
     ]
 
     async def scenario(tls: Tls) -> None:
         tls.listener.use_tls(material)
-        for number, client in enumerate(refused):
+        for number, (client, reason) in enumerate(refused):
             await _let_in(tls, client, Scope.READ)
             shows = context(client)
             shows.minimum_version = shows.maximum_version = version
             with pytest.raises((OSError, IndexError)):  # the alert, or an end without an answer
                 await _ask(tls, shows)
             await until(lambda expected=number + 1: tls.failed == expected)  # type: ignore[misc]
+            line = capture.entries.pop()
+            assert (line["log_level"], line["reason"]) == ("info", f"certificate: {reason}")
 
     run(scenario)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from weakref import WeakSet
 
 from aiohttp import web
 
@@ -37,7 +38,8 @@ class Connections:
         self._grace_s = grace_s
         self._table = ConnectionTable(limits)
         self._context = None if tls is None else make_context(tls)
-        self._handshakes: set[TlsHandshake] = set()
+        # Weakly: of one that broke off before it began nobody tells the end.
+        self._handshakes: WeakSet[TlsHandshake] = WeakSet()
         self._measures = app.service.backend.http_measures
         self._measures.watch_connections(self._table)
         self._sweeping: asyncio.Task[None] | None = None

@@ -7,10 +7,13 @@ import ssl
 from collections.abc import Callable
 from typing import cast
 
+import structlog
+
 from tlog.api.connection import Connection
 from tlog.api.connection_table import ConnectionTable, peer_address
 from tlog.errors import TlsFileError
 
+_LOGGER = structlog.get_logger("tlog.tls")
 HANDSHAKE_S = 10.0  # from the connection to the end of the handshake
 # The table's deadline comes first; this one is for what nobody holds any more.
 LOOP_HANDSHAKE_S = 60.0
@@ -109,8 +112,10 @@ class TlsHandshake(asyncio.Protocol):
                 ssl_handshake_timeout=LOOP_HANDSHAKE_S,
                 ssl_shutdown_timeout=CLOSE_S,
             )
-        except (OSError, ValueError):
-            return  # what a client does wrong is counted, and fills no log
+        except (OSError, ValueError) as error:
+            # What clients do wrong is counted, and fills no log but one of requests.
+            _LOGGER.info("a TLS handshake failed", reason=_reason(error))
+            return
         ssl_object = None if tls is None else tls.get_extra_info("ssl_object")
         if tls is None or ssl_object is None:
             return  # it was gone before the handshake was done
@@ -135,3 +140,12 @@ class TlsHandshake(asyncio.Protocol):
         if self._connection is None:
             self.abort()
         self._on_end(self, self._done)
+
+
+def _reason(error: Exception) -> str:
+    """OpenSSL's word for what was wrong; nothing that the client sent."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate: {error.verify_message}"
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.lower().replace("_", " ")
+    return type(error).__name__
