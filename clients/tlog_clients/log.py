@@ -65,7 +65,7 @@ class Log:
         self._open: set[AsyncGenerator[Stretch, None]] = set()
         self._thread = LoopThread(self._log.__aenter__, partial(_close, self._log, self._open))
         # Also called when the interpreter ends.
-        self._finalizer = weakref.finalize(self, self._thread.close)
+        self._finalizer = weakref.finalize(self, self._thread.end)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -172,8 +172,9 @@ class Log:
                 yield stretch
         finally:
             self._open.discard(stretches)
-            with suppress(RuntimeError):  # closed: it ended with the loop
-                self._thread.run(stretches.aclose)
+            if not self._thread.is_closed():  # then it ended with the loop
+                with suppress(RuntimeError):
+                    self._thread.run(stretches.aclose)
 
 
 async def _close(log: AsyncLog, iterators: set[AsyncGenerator[Stretch, None]]) -> None:

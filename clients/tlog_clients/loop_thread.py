@@ -6,11 +6,13 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError
 from typing import TypeVar
 
+from tlog_clients.file_threads import FileThreads
+
 _Result = TypeVar("_Result")
-_MAX_THREADS = 4  # for files: of the trusted heads, of the cache
+_FILE_THREADS = 4  # for files: of the trusted heads, of the cache
 
 
 class LoopThread:
@@ -32,6 +34,7 @@ class LoopThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._is_closed = False
+        self._is_ending = False
         self._process = 0
 
     def run(self, make: Callable[[], Coroutine[object, object, _Result]]) -> _Result:
@@ -47,21 +50,23 @@ class LoopThread:
             raise RuntimeError("called from within the log's own thread: use AsyncLog there")
         with self._lock:
             if self._is_closed:
+                self._wait_for_the_end()
                 raise RuntimeError("the log is closed")
             loop = self._loop or self._start()
             future = asyncio.run_coroutine_threadsafe(make(), loop)
         try:
             return future.result()
         except CancelledError:
-            _wait_for_the_end()
-            if self._is_closed:
-                raise RuntimeError("the log was closed meanwhile") from None
-            raise
-        except RuntimeError:  # also what the files' threads say at the end
-            _wait_for_the_end()
-            raise
+            if not self.is_closed():
+                raise
+            self._wait_for_the_end()
+            raise RuntimeError("the log was closed meanwhile") from None
         finally:
             future.cancel()  # of a caller that was interrupted; otherwise it is done
+
+    def is_closed(self) -> bool:
+        """Whether it was closed, so that run() would refuse."""
+        return self._is_closed
 
     def close(self) -> None:
         """End everything that runs, and wait for it; again, and in a forked process, do nothing."""
@@ -77,6 +82,17 @@ class LoopThread:
         if threading.current_thread() is not thread:  # garbage is collected in any thread
             thread.join()
 
+    def end(self) -> None:
+        """Close at the end of the program, or when nobody refers to it any more."""
+        self._is_ending = True
+        self.close()
+
+    def _wait_for_the_end(self) -> None:
+        """When the program ends under a daemon thread, end with it: an error would tell nobody."""
+        main = threading.main_thread()
+        if self._is_ending and not main.is_alive() and threading.current_thread() is not main:
+            threading.Event().wait()
+
     def _check_process(self) -> None:
         if self._process not in (0, os.getpid()):
             raise RuntimeError(
@@ -85,7 +101,7 @@ class LoopThread:
 
     def _start(self) -> asyncio.AbstractEventLoop:
         loop = asyncio.new_event_loop()
-        executor = ThreadPoolExecutor(_MAX_THREADS, "tlog-files")
+        executor = FileThreads(_FILE_THREADS)
         loop.set_default_executor(executor)
         thread = threading.Thread(
             target=self._serve, args=(loop, executor), name="tlog-log", daemon=True
@@ -99,7 +115,7 @@ class LoopThread:
         self._loop, self._thread, self._process = loop, thread, os.getpid()
         return loop
 
-    def _serve(self, loop: asyncio.AbstractEventLoop, executor: ThreadPoolExecutor) -> None:
+    def _serve(self, loop: asyncio.AbstractEventLoop, executor: FileThreads) -> None:
         try:
             loop.run_forever()
             loop.run_until_complete(_cancel_others())
@@ -108,12 +124,6 @@ class LoopThread:
         finally:
             executor.shutdown()
             loop.close()
-
-
-def _wait_for_the_end() -> None:
-    """In a daemon thread of a program that is ending, wait: its errors tell nobody anything."""
-    if threading.current_thread().daemon and not threading.main_thread().is_alive():
-        threading.Event().wait()
 
 
 async def _cancel_others() -> None:

@@ -170,7 +170,8 @@ def _read_file(path: Path, max_bytes: int) -> bytes | None:
         if not stat.S_ISREG(status.st_mode) or status.st_size > max_bytes:
             return None
         data = file.read(max_bytes)
-        os.utime(descriptor)
+        with suppress(OSError):  # of another user, or where nothing may be written
+            os.utime(descriptor)
     return data
 
 

@@ -26,6 +26,7 @@ from tlog_clients import (
     MemoryHeads,
     OutcomeUnknownError,
     Problem,
+    StateFileError,
     TileCache,
     TooLargeError,
     Trust,
@@ -245,6 +246,15 @@ def test_heads_outlive_the_object(open_log: Opener) -> None:
     for state in (False, MemoryHeads()):
         with open_log(state=state) as log:
             assert log.head().size == SIZE
+
+
+def test_damaged_state(open_log: Opener) -> None:
+    """A damaged state file is an error, and stays as it is: a head is never forgotten quietly."""
+    state = open_log.directory / "heads.json"
+    state.write_bytes(b"{}")
+    with open_log() as log, pytest.raises(StateFileError):
+        log.read(5)
+    assert state.read_bytes() == b"{}"
 
 
 def test_default_places(open_log: Opener, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import subprocess
 import sys
@@ -101,6 +102,25 @@ def test_last_reference_closes(served: ServedLog) -> None:
     assert threads() == []
 
 
+def test_garbage_of_a_thread(served: ServedLog) -> None:
+    """A Log in a cycle with a range that was left early ends where garbage is collected."""
+
+    def use() -> None:
+        log = Log(served.url, trust=served.log.key, state=False, cache=False)
+        items = log.read_range(0)
+        assert next(items) == b""
+        cycle: list[object] = [items]
+        cycle.append(cycle)
+        del log, items, cycle
+        gc.collect()
+
+    thread = threading.Thread(target=use, daemon=True)
+    thread.start()
+    thread.join(TIMEOUT_S)
+    assert not thread.is_alive()
+    assert threads() == []
+
+
 def test_closed_while_others_wait(log: Log) -> None:
     """Closing ends the calls of other threads with an error that says why."""
     waits = threading.Event()
@@ -176,6 +196,14 @@ EXITS = {
     "at the end": "",
     "by sys.exit": "sys.exit(0)\n",
     "while a range is read": "items = log.read_range(0); next(items)\n",
+    "after the main thread has ended": (
+        "def work():\n"
+        "    threading.main_thread().join()\n"
+        "    index = log.append(b'late').index\n"
+        "    assert log.read(index) == b'late'\n"
+        "    assert log.head().size == index + 1\n"
+        "threading.Thread(target=work).start()\n"
+    ),
     "while another thread follows": (
         "started = threading.Event()\n"
         "def stop():\n"

@@ -164,6 +164,21 @@ async def test_entries_are_kept_when_asked(log: LogSimulator, tmp_path: Path) ->
         assert path.read_bytes() == whole
 
 
+async def test_read_only(
+    log: LogSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cache that may be read but not touched, as another user's, is read all the same."""
+    await LogReader(log, log.key, None, TileCache(tmp_path)).prove(12_345)
+
+    def refuse(*arguments: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "utime", refuse)
+    log.requests.clear()
+    await LogReader(log, log.key, None, TileCache(tmp_path)).prove(12_345)
+    assert full_tiles(log) == []
+
+
 async def test_bound(tmp_path: Path) -> None:
     """The files never exceed the bound, and those used last stay."""
     cache = TileCache(tmp_path, max_bytes=1 << 20)
