@@ -27,6 +27,7 @@ from tlog.measures import (
     read_process_facts,
 )
 
+MEDIA_TYPES = ("text/plain", "application/openmetrics-text")
 STATES = ("ready", "starting", "read-only", "stopping", "stopped")
 
 
@@ -172,9 +173,12 @@ class Scrape:
         """The metrics in the order of their description."""
         return [self._family(name) for name in METRICS]
 
-    def format(self, accept: str) -> tuple[bytes, str]:
-        """The text and its media type, by the Accept header: OpenMetrics, or Prometheus'."""
-        encode, media_type = choose_encoder(accept)
+    def format(self, wanted: str) -> tuple[bytes, str]:
+        """The text and its whole media type.
+
+        wanted: one of MEDIA_TYPES, never a client's own header: choose_encoder raises for some.
+        """
+        encode, media_type = choose_encoder(wanted)
         return encode(self), media_type
 
     def _family(self, name: str) -> Metric:

@@ -135,6 +135,29 @@ async def test_openmetrics_is_given_to_who_asks_for_it(api: Api) -> None:
         assert (await response.text()).endswith("# EOF\n")
 
 
+@pytest.mark.parametrize(
+    ("accept", "given"),
+    [
+        (["application/openmetrics-text;version=abc"], "application/openmetrics-text"),
+        (["application/openmetrics-text;version=1..0;escaping=x"], "application/openmetrics-text"),
+        (["text/plain;version=abc"], "text/plain"),
+        (["text/html", "application/openmetrics-text;q=0.1"], "application/openmetrics-text"),
+        (
+            ["application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.2,*/*;q=0.1"],
+            "application/openmetrics-text",
+        ),
+        (["text/html,*/*;q=0.8"], "text/plain"),
+        (["text/html"], None),
+    ],
+)
+async def test_any_accept_has_an_answer(api: Api, accept: list[str], given: str | None) -> None:
+    """Whatever parameters a media type has, and in however many lines; 406 if there is none."""
+    headers = [("Accept", line) for line in accept]
+    async with api.local.get("/metrics", headers=headers) as response:
+        assert response.status == (406 if given is None else 200)
+        assert response.content_type == (given or "application/problem+json")
+
+
 async def test_nobody_but_the_operator_sees_metrics(api: Api) -> None:
     """On TCP there is no such resource, whatever the token."""
     async with api.http.get("/metrics", headers=api.bearer(*Scope)) as response:
@@ -160,9 +183,13 @@ def test_reports_add_up_and_gauges_end_with_their_process(api: Api) -> None:
     assert measures.http.requests["/x", "GET", 2] == 2
     assert sum(measures.http.durations["/x"].counts) == 2
     assert worker.take().requests == []
-    before = parse(Scrape(api.host, []).format("")[0].decode())["tlog_http_connections", ()]
+    before = parse(Scrape(api.host, []).format("text/plain")[0].decode())[
+        "tlog_http_connections", ()
+    ]
     measures.forget("worker-9")
-    after = parse(Scrape(api.host, []).format("")[0].decode())["tlog_http_connections", ()]
+    after = parse(Scrape(api.host, []).format("text/plain")[0].decode())[
+        "tlog_http_connections", ()
+    ]
     assert before - after == 2
 
 

@@ -112,6 +112,18 @@ async def test_bundles_are_compressed_for_who_accepts_it(api: Api, log: FakeLog)
     assert int(sent["gzip"][1]) < 2000 < int(sent["identity"][1])
 
 
+async def test_a_list_in_several_lines_is_one(api: Api, log: FakeLog) -> None:
+    """RFC 9110 section 5.3: what a second line of Accept or Accept-Encoding says counts too."""
+    log.entries[3] = b"large" * 10_000
+    encodings = [("Accept-Encoding", "br"), ("Accept-Encoding", "gzip")]
+    where = "/logs/public/tile/entries/000.p/7"
+    async with api.http.get(where, headers=encodings) as response:
+        assert response.headers["Content-Encoding"] == "gzip"
+    types = [("Accept", "text/html"), ("Accept", "application/json")]
+    async with api.http.get("/logs/public/proof/inclusion/1", headers=types) as response:
+        assert (response.status, response.content_type) == (200, "application/json")
+
+
 @pytest.mark.parametrize(
     "where",
     [

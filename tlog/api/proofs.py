@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 from tlog.api.backend import LogBackend
 from tlog.api.negotiation import choose_type
 from tlog.api.parameters import path_hash, path_number, query
-from tlog.api.requests import Request, log_of
+from tlog.api.requests import Request, list_header, log_of
 from tlog.api.responses import (
     COSE,
     IMMUTABLE,
@@ -44,7 +44,7 @@ async def inclusion_published(request: Request) -> web.StreamResponse:
     """An inclusion proof at the published checkpoint: JSON, a tlog-proof, or a COSE receipt."""
     query(request)
     log = log_of(request)
-    chosen = choose_type(request.headers.get(hdrs.ACCEPT), (JSON, TEXT, COSE))
+    chosen = choose_type(list_header(request, hdrs.ACCEPT), (JSON, TEXT, COSE))
     index = path_number(request, "index")
     published = await log.read_published()
     if index >= published.size:

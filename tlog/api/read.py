@@ -11,7 +11,7 @@ from tlog.api.backend import LogBackend
 from tlog.api.large_response import LargeResponse
 from tlog.api.negotiation import accepts_gzip
 from tlog.api.parameters import path_number, path_tile, query, query_time
-from tlog.api.requests import Request, address_of, backend_of, log_of
+from tlog.api.requests import Request, address_of, backend_of, list_header, log_of
 from tlog.api.responses import (
     BYTES,
     IMMUTABLE,
@@ -97,7 +97,7 @@ async def _bundle_response(
     try:
         body = await log.read_bundle(bundle)
         share.shrink(len(body))
-        if len(body) >= MIN_GZIP_BYTES and accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING)):
+        if len(body) >= MIN_GZIP_BYTES and accepts_gzip(list_header(request, hdrs.ACCEPT_ENCODING)):
             headers[hdrs.CONTENT_ENCODING] = "gzip"
             body = await _compress(body)
             share.shrink(len(body))

@@ -85,6 +85,11 @@ def address_of(request: Request) -> str:
     return "" if transport is None else peer_address(transport.get_extra_info("peername"))
 
 
+def list_header(request: Request, name: str) -> str:
+    """A header that is a list: its lines as one (RFC 9110 section 5.3); empty without any."""
+    return ", ".join(request.headers.getall(name, ()))
+
+
 def backend_of(request: Request) -> Backend:
     """The logs behind this application."""
     return request.service.backend
