@@ -24,6 +24,7 @@ from tlog_clients.appender_errors import (
     BufferFullError,
     SpoolWriteError,
 )
+from tlog_clients.appender_executor import DaemonExecutor
 from tlog_clients.appender_options import AppenderOptions
 from tlog_clients.appender_sender import PlainSender, VerifyingSender, token_mark
 from tlog_clients.appender_stats import AppenderStats, DeliveryState
@@ -278,6 +279,7 @@ class Appender:
             self._delivery.fail(f"internal error: {error!r}")
 
     async def _send_all(self) -> None:
+        asyncio.get_running_loop().set_default_executor(DaemonExecutor())
         async with self._http as http:
             if self._trust is None:
                 await self._delivery.run(PlainSender(http))

@@ -516,6 +516,21 @@ def test_fork(log: FakeLog, spool: Path) -> None:
     assert log.entries == [b"entry %d" % number for number in range(5002)]
 
 
+AFTER_MAIN = """
+import threading
+def late():
+    threading.main_thread().join()
+    print(appender.append(b"late").committed().result(50).index, appender.close())
+threading.Thread(target=late).start()
+"""
+
+
+def test_after_the_main_thread(log: FakeLog, spool: Path) -> None:
+    """A thread that outlives the main one still has its entries delivered."""
+    assert run_script(SCRIPT + AFTER_MAIN, log, spool) == (0, "5001 0\n")
+    assert log.entries == [*(b"entry %d" % number for number in range(5000)), b"late"]
+
+
 def test_a_mistake_of_our_own(log: FakeLog, spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever ends one of the threads is told: to append, or as the reason of the stop."""
     appender = Appender(log.url, trust=log.vkey, spool=spool)
