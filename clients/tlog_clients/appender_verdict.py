@@ -57,7 +57,10 @@ def judge(error: TlogError) -> Verdict:
         if error.status in _MAY_BE_ONE_ENTRY and problem not in _ABOUT_ALL:
             return Verdict.SMALLER
         return Verdict.STOP
-    if isinstance(error, VerificationError | StateFileError | EntryTooLargeError):
+    if isinstance(error, StateFileError):
+        # What the system refuses, as on a full disk, passes; a damaged file does not.
+        return Verdict.AGAIN if isinstance(error.__cause__, OSError) else Verdict.STOP
+    if isinstance(error, VerificationError | EntryTooLargeError):
         return Verdict.STOP
     return Verdict.AGAIN
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from tests.clients.test_retry import lost, refusal
@@ -18,7 +20,10 @@ from tlog_clients.appender_options import AppenderOptions
 from tlog_clients.appender_verdict import Verdict, judge, pause_s, took_nothing
 from tlog_proofs import TlogError, UnknownKeyError
 
+NO_SPACE = StateFileError("heads", "cannot be written (No space left on device)")
+NO_SPACE.__cause__ = OSError(errno.ENOSPC, "No space left on device")
 AGAIN: list[TlogError] = [
+    NO_SPACE,
     NotReachableError("refused"),
     FetchTimeoutError("no connection"),
     lost(),
