@@ -38,7 +38,8 @@ async def fetch_consistency_proof(
         return ()
     larger = max(trusted, served, key=lambda head: head.size)
     try:
-        tiles = await fetch_verified_tiles(fetcher, larger, tiles_for_consistency(*sizes), cache)
+        wanted = tiles_for_consistency(*sizes)
+        tiles = await fetch_verified_tiles(fetcher, larger, wanted, cache, is_trusted=False)
     except (RootMismatchError, MalformedTileError) as error:
         raise ConsistencyNotProvedError(
             trusted.note, served.note, f"the tiles served are not of the signed tree ({error})"

@@ -3,7 +3,7 @@
     PATH/HEX/0-67    tile 67 of level 0; HEX is of the SHA-256 of the log's origin
     PATH/HEX/e-67    entry bundle 67, only of a cache that keeps entries
 
-The files need no trust. Nothing is kept that was not verified under a signed head, and what is
+The files need no trust. Nothing is kept that was not verified under a trusted head, and what is
 read is hashed again up to the root before it is used: a flipped bit costs one fetch. A cache that
 cannot be read or written is as good as empty, and no error.
 """
@@ -91,7 +91,7 @@ class TileCache:
     async def write(
         self, origin: str, parts: Mapping[Tile, bytes] | Mapping[EntryBundle, bytes]
     ) -> None:
-        """Keep those of these parts that are full; all were verified under a signed head."""
+        """Keep those of these parts that are full; all were verified under a trusted head."""
         kept: dict[Part, bytes] = {part: data for part, data in parts.items() if self._keeps(part)}
         if kept:
             await asyncio.to_thread(self._write_all, self._folder(origin), kept)

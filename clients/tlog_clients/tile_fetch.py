@@ -76,6 +76,8 @@ async def fetch_verified_tiles(
     head: SignedCheckpoint,
     tiles: Sequence[Tile],
     cache: TileCache | None = None,
+    *,
+    is_trusted: bool = True,
 ) -> VerifiedTiles:
     """Fetch tiles of the tree of a verified head and tie every hash of them to its root.
 
@@ -84,6 +86,7 @@ async def fetch_verified_tiles(
         head: whose signature has been verified.
         tiles: as tiles_for_inclusion, tiles_for_consistency or tiles_for_leaves name them.
         cache: where full tiles are looked for first, and kept once they are verified.
+        is_trusted: whether the head is known to continue those before; only then they are kept.
 
     Raises:
         RootMismatchError: a hash of a tile is not that of the signed tree.
@@ -102,7 +105,8 @@ async def fetch_verified_tiles(
         # Perhaps the cache is damaged: only what the log serves can be held against it.
         fetched |= await _fetch_tiles(fetcher, list(cached))
         verified = VerifiedTiles(head.size, head.root, fetched)
-    await cache.write(head.origin, fetched)
+    if is_trusted:
+        await cache.write(head.origin, fetched)
     return verified
 
 

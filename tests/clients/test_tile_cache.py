@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.simulator import LogSimulator, make_entries
-from tlog_clients import LogReader, audit_log
+from tlog_clients import ForkDetectedError, LogReader, MemoryHeads, audit_log
 from tlog_clients.entry_range import EntryRange
 from tlog_clients.tile_cache import TileCache, default_cache_path
 from tlog_proofs import EntryBundle, RootMismatchError, Tile, open_checkpoint
@@ -137,6 +137,18 @@ async def test_lies_are_not_kept(log: LogSimulator, tmp_path: Path) -> None:
         for path in files(tmp_path):
             assert b"x" * 32 not in path.read_bytes()
             path.unlink()
+
+
+async def test_tiles_of_a_head_that_is_not_trusted(log: LogSimulator, tmp_path: Path) -> None:
+    """What shows that two heads do not fit is not kept: the second is signed, but not trusted."""
+    forked = LogSimulator([*log.entries[:100], b"another", *log.entries[101:1000]])
+    heads, cache = MemoryHeads(), TileCache(tmp_path)
+    log.size = 600
+    await LogReader(log, log.key, heads, cache).head()
+    with pytest.raises(ForkDetectedError):
+        await LogReader(forked, log.key, heads, cache).head()
+    assert full_tiles(forked) == ["tile/0/002"]
+    assert files(tmp_path) == []
 
 
 async def test_entries_are_kept_when_asked(log: LogSimulator, tmp_path: Path) -> None:
