@@ -15,6 +15,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 DAY = dt.timedelta(days=1)
 
 
@@ -35,6 +46,7 @@ class Certificate:
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(name, key, 365).issuer_name(_name(name))
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
+        builder = builder.add_extension(SIGNS_CERTIFICATES, True)
         return cls(builder.sign(key, hashes.SHA256()), key)
 
     def issue(
@@ -48,11 +60,14 @@ class Certificate:
         key = key or ec.generate_private_key(ec.SECP256R1())
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
         builder = (
             _builder(name, key, days)
+            .add_extension(issuer, False)
             .issuer_name(self.certificate.subject)
             .add_extension(x509.SubjectAlternativeName([address]), False)
             .add_extension(x509.ExtendedKeyUsage(usages), False)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
         )
         return Certificate(builder.sign(self.key, hashes.SHA256()), key)
 
@@ -97,4 +112,5 @@ def _builder(name: str, key: ec.EllipticCurvePrivateKey, days: int) -> x509.Cert
         .serial_number(x509.random_serial_number())
         .not_valid_before(min(now, end) - DAY)
         .not_valid_after(end)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
     )
