@@ -84,6 +84,7 @@ class HttpHeld:
     connections: int
     bodies: int
     response_bytes: int
+    arriving_bytes: int  # of entries that are in no queue yet; a host counts its own in its queue
 
 
 class HttpMeasures:
@@ -98,6 +99,7 @@ class HttpMeasures:
         self.bodies = 0  # being read at this moment
         self._connections: list[Sized] = []
         self._budgets: list[Callable[[], int]] = []
+        self._arriving: list[Callable[[], int]] = []
 
     def watch_connections(self, connections: Sized) -> None:
         """Count open connections too."""
@@ -106,6 +108,10 @@ class HttpMeasures:
     def watch_budget(self, used_bytes: Callable[[], int]) -> None:
         """Count what large answers hold too."""
         self._budgets.append(used_bytes)
+
+    def watch_arriving(self, used_bytes: Callable[[], int]) -> None:
+        """Count entries too that arrive in this process, for the queue of another one."""
+        self._arriving.append(used_bytes)
 
     def answered(self, route: str, method: str, status: int, duration_s: float) -> None:
         """A request has its answer."""
@@ -116,7 +122,10 @@ class HttpMeasures:
     def held(self) -> HttpHeld:
         """What requests hold now, in this process."""
         return HttpHeld(
-            sum(map(len, self._connections)), self.bodies, sum(used() for used in self._budgets)
+            sum(map(len, self._connections)),
+            self.bodies,
+            sum(used() for used in self._budgets),
+            sum(used() for used in self._arriving),
         )
 
     def take(self) -> HttpReport:

@@ -227,7 +227,8 @@ class Scrape:
             self._value("process_open_fds", facts.descriptors, name)
 
     def _server(self, host: MeasuredHost) -> None:
-        self._value("tlog_queue_bytes", host.queue_bytes)
+        arriving = sum(each.held.arriving_bytes for each in host.measures.workers.values())
+        self._value("tlog_queue_bytes", host.queue_bytes + arriving)
         if host.disk_free_bytes is not None:
             self._value("tlog_disk_free_bytes", host.disk_free_bytes)
 

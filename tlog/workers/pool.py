@@ -9,15 +9,30 @@ import socket
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tlog.api.read import MAX_ROW_BYTES
+from tlog.config import Config
 from tlog.errors import ServerError
 from tlog.host import Host
 from tlog.tls import TlsMaterial
 from tlog.workers.messages import Hello, State, UseTls
 from tlog.workers.worker import READY_TICKS, TICK_S, Worker
+from tlog_proofs import TILE_WIDTH
 
 ACCEPT_AT_ONCE = 64  # connections of one turn of the loop
 ACCEPT_PAUSE_S = 1.0  # when there are no descriptors left
 BACKLOG = 512
+MAX_BUNDLE_BYTES = TILE_WIDTH * MAX_ROW_BYTES
+
+
+def share(config: Config, count: int) -> Config:
+    """What one of count processes may hold: its part, but room for the largest request at least."""
+    return replace(
+        config,
+        connections=max(1, config.connections // count),
+        queue_bytes=max(config.batch_bytes, config.queue_bytes // count),
+        # Half is for one address, and it is half that must hold a bundle.
+        response_bytes=max(2 * MAX_BUNDLE_BYTES, config.response_bytes // count),
+    )
 
 
 class WorkerPool:
@@ -38,12 +53,7 @@ class WorkerPool:
         """
         self._host = host
         self._sockets = tuple(sockets)
-        self._config = replace(
-            host.config,
-            connections=max(1, host.config.connections // count),
-            queue_bytes=host.config.queue_bytes // count,
-            response_bytes=host.config.response_bytes // count,
-        )
+        self._config = share(host.config, count)
         self._grace_s = grace_s
         self._tls = tls
         self._workers = [

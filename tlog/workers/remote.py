@@ -213,6 +213,7 @@ class RemoteBackend:
         self._logs: dict[str, RemoteLog] = {}
         self.tokens = TokenTable([], SystemClock())
         self.http_measures = HttpMeasures()
+        self.http_measures.watch_arriving(lambda: self._budget.used_bytes)
         self.update(state)
 
     @property
