@@ -128,7 +128,8 @@ async def _arriving_chunks(
             raise BodyTimeoutError(message) from error
         except (web.RequestPayloadError, HttpProcessingError, ConnectionError) as error:
             message = "the body broke off, or its transfer coding is broken"
-            raise MalformedRequestError(message) from error
+            # The body holds the error: with its frames, which hold the body, both would stay.
+            raise MalformedRequestError(message) from error.with_traceback(None)
         if not chunk:
             return
         received += len(chunk)

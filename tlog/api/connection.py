@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.http import RawRequestMessage
 
 from tlog.api.connection_table import ConnectionTable, peer_address
 from tlog.api.errors import MalformedRequestError
@@ -31,6 +32,7 @@ class Connection(web.RequestHandler):
     """A connection on which even a broken request is answered by a problem, and not logged."""
 
     __slots__ = (
+        "_arriving",
         "_below",
         "_header_bytes",
         "_header_since",
@@ -70,6 +72,7 @@ class Connection(web.RequestHandler):
         # request would stop the transport's reading and start it again.
         self._max_msg_queue_size = 2
         self._msg_queue_resume_size = 1
+        self._arriving: StreamReader | None = None  # the newest request's body, until the answer
         self.address = ""
         self.client = client
         self._below = below
@@ -100,6 +103,8 @@ class Connection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Parse what came; the first bytes of a header start its deadline, the last ones end it."""
         super().data_received(data)
+        if self._messages:
+            self._note_body()
         if not self.idle:
             self._header_since = None
             self._header_bytes = 0
@@ -109,6 +114,16 @@ class Connection(web.RequestHandler):
             self.abort()
         if self._header_since is None:
             self._header_since = self._loop.time()
+
+    def _note_body(self) -> None:
+        """Know the newest body; its request is told when it breaks, as aiohttp does not do."""
+        message, body = self._messages[-1]
+        if isinstance(message, RawRequestMessage):
+            self._arriving = body
+        elif self._arriving is not None and not self._arriving.is_eof():
+            self._messages.pop()  # there was no other request: the one under way has the answer
+            self._arriving.set_exception(web.RequestPayloadError("its coding is broken"))
+            self._arriving.feed_eof()
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's
         """Read on, where reading was stopped: aiohttp asks for it after every body."""
@@ -166,10 +181,14 @@ class Connection(web.RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send a response, and let go of what it held; the next request waits for room."""
+        if request.content is self._arriving:
+            self._arriving = None  # what is left of it is dropped: it may break
+        if request.content.exception() is not None:
+            resp.force_close()  # where the next request begins cannot be told
         try:
             finished, reset = await super().finish_response(request, resp, start_time)
         finally:
-            _let_go_of_body(resp)
+            _let_go_of_bodies(request.content, resp)
             self._table.used(self)
         if self._paused and not reset:
             # aiohttp would answer on, and gather answers to requests of a few bytes each.
@@ -206,8 +225,10 @@ class Connection(web.RequestHandler):
         return response
 
 
-def _let_go_of_body(response: web.StreamResponse) -> None:
-    """Drop the body of a response: aiohttp keeps the last one of a connection that stays."""
+def _let_go_of_bodies(received: StreamReader, response: web.StreamResponse) -> None:
+    """Drop the bodies of a request and its response: aiohttp keeps the last ones."""
+    if not received.at_eof() and received.is_eof() and received.exception() is None:
+        received.read_nowait()  # nobody else reads it
     match response:
         case SmallResponse():
             response.body = b""

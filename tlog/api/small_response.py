@@ -46,6 +46,7 @@ class SmallResponse(web.StreamResponse):
         if (
             request.version == HttpVersion11
             and request.keep_alive
+            and super().keep_alive is not False
             and request.method != hdrs.METH_HEAD
         ):
             self._is_sent = True

@@ -1,4 +1,4 @@
-"""What was sent, or could not be sent, is not held: the memory is free without a collection."""
+"""What was sent or received, or could not be, is not held: it is free without a collection."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 from tests.api.conftest import Api
 from tests.api.wire import LIMIT_S, connect, until
 from tlog.api import connection, connections, large_response
+from tlog.tokens import Scope
 
 MIB = 1024 * 1024
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -116,3 +117,41 @@ async def test_a_connection_that_waits_holds_no_answer(
             await reader.readexactly(length)
         await until(lambda: _idle(api) == 1)
         assert _held(60_000) <= 60_100 * (2 if large else 1)  # the log's own entries
+
+
+def _upload(api: Api, length: int, *scopes: Scope) -> bytes:
+    token = api.bearer(*scopes)["Authorization"]
+    return (
+        f"POST /logs/private/add HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n"
+        f"Content-Length: {length}\r\n\r\n"
+    ).encode()
+
+
+async def test_a_connection_that_waits_holds_no_body(api: Api) -> None:
+    """A request that was refused before its body was read leaves nothing of it."""
+    async with asyncio.timeout(LIMIT_S), connect(api) as (reader, _):
+        await until(lambda: _idle(api) == 1)
+        (one,) = api.listener.connections._table._open
+        request = _upload(api, 60_000, Scope.READ) + os.urandom(60_000)
+        one.data_received(request)  # type: ignore[attr-defined] # all at once
+        del request
+        assert (await reader.readline()).split()[1] == b"403"
+        await until(lambda: _idle(api) == 1)
+        assert _held(50_000) == 0
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_an_upload_that_breaks_off_holds_nothing(api: Api, broken: bool) -> None:
+    """Neither what came of the body nor what waits for the rest stays."""
+    measures = api.app.service.backend.http_measures
+    async with asyncio.timeout(LIMIT_S):
+        for _ in range(3):
+            async with connect(api) as (_, writer):
+                writer.write(_upload(api, 60_001, Scope.APPEND) + os.urandom(60_000))
+                await until(lambda: measures.bodies == 1)
+                await asyncio.sleep(0.05)
+                if broken:
+                    writer.transport.abort()
+            await until(lambda: measures.bodies == 0)
+            await until(lambda: len(api.listener.connections._table) == 0)
+    assert _held(10_000) == 0
