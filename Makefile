@@ -22,7 +22,7 @@ test: lint
 
 # Once more with two workers beside the process that writes: everything that starts a server.
 PROCESS_TESTS = tests/cli/test_server_process.py tests/cli/test_admin_listen.py \
-  tests/cli/test_tls.py tests/cli/test_client_end_to_end.py tests/cli/test_client_kill.py tests/faults/test_kill.py tests/faults/test_full_disk.py tests/real
+  tests/cli/test_tls.py tests/cli/test_client_end_to_end.py tests/cli/test_client_kill.py tests/clients/test_appender_kill.py tests/faults/test_kill.py tests/faults/test_full_disk.py tests/real
 
 # Needs Go; says why it skips where Go is absent.
 test-peers: install

@@ -24,12 +24,12 @@ from tlog_clients.appender_errors import (
     BufferFullError,
     SpoolWriteError,
 )
-from tlog_clients.appender_executor import DaemonExecutor
 from tlog_clients.appender_options import AppenderOptions
 from tlog_clients.appender_sender import PlainSender, VerifyingSender, token_mark
 from tlog_clients.appender_stats import AppenderStats, DeliveryState
 from tlog_clients.appender_tickets import Committed, Ticket, TicketBook
 from tlog_clients.fetch import HttpFetcher
+from tlog_clients.file_threads import FileThreads
 from tlog_clients.head_file import HeadFile
 from tlog_clients.log_trust import LogTrust
 from tlog_clients.retry import Retries, RetryPolicy
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from tlog_proofs import TlogError
 
 _READ_AGAIN_FOR_S = 5.0
+_FILE_THREADS = 2  # for the trusted head
 
 
 class Appender:
@@ -279,7 +280,7 @@ class Appender:
             self._delivery.fail(f"internal error: {error!r}")
 
     async def _send_all(self) -> None:
-        asyncio.get_running_loop().set_default_executor(DaemonExecutor())
+        asyncio.get_running_loop().set_default_executor(FileThreads(_FILE_THREADS))
         async with self._http as http:
             if self._trust is None:
                 await self._delivery.run(PlainSender(http))
