@@ -111,6 +111,27 @@ async def test_a_header_that_does_not_end_ends_the_connection(
         dripping.cancel()
 
 
+@pytest.mark.parametrize("protocol", ["h2c", "websocket", "TLS/1.2"])
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("target", ["GET /healthz", "POST /logs/private/add"])
+async def test_nothing_waits_behind_an_upgrade_that_is_not_made(
+    api: Api, target: str, chunked: bool, protocol: str
+) -> None:
+    """RFC 9110 section 7.8: it is ignored; what was sent behind it is refused by the close."""
+    token = api.bearer(Scope.APPEND)["Authorization"]
+    length = "Transfer-Encoding: chunked" if chunked else "Content-Length: 1"
+    request = (
+        f"{target} HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n"
+        f"Connection: Upgrade\r\nUpgrade: {protocol}\r\n{length}\r\n\r\n"
+    ).encode() + (b"1\r\nx\r\n0\r\n\r\n" if chunked else b"x")
+    async with asyncio.timeout(LIMIT_S), connect(api) as (reader, writer):
+        writer.write(request + HEALTHZ)
+        got = await until_closed(reader)
+    assert got.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nConnection: close\r\n" in got
+    assert got.count(b"HTTP/1.1 ") == 1
+
+
 async def test_a_silent_connection_ends(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who connects and says nothing has as long as for a header."""
     monkeypatch.setattr(connection, "HEADER_S", 0.1)

@@ -183,8 +183,10 @@ class Connection(web.RequestHandler):
         """Send a response, and let go of what it held; the next request waits for room."""
         if request.content is self._arriving:
             self._arriving = None  # what is left of it is dropped: it may break
-        if request.content.exception() is not None:
-            resp.force_close()  # where the next request begins cannot be told
+        # Where the next request begins cannot be told behind a broken body; and what came behind
+        # an upgrade that was not made, aiohttp's parser has dropped.
+        if request.content.exception() is not None or cast("Request", request).upgrades:
+            resp.force_close()
         try:
             finished, reset = await super().finish_response(request, resp, start_time)
         finally:

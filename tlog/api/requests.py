@@ -46,7 +46,7 @@ class Request(web.BaseRequest):
     """One HTTP request; what the routing found is set before its handler sees it."""
 
     ATTRS = web.BaseRequest.ATTRS | frozenset(
-        ["service", "client", "request_id", "template", "path_values", "caller", "log"]
+        ["service", "client", "upgrades", "request_id", "template", "path_values", "caller", "log"]
     )
 
     def __init__(
@@ -62,6 +62,7 @@ class Request(web.BaseRequest):
         super().__init__(message, payload, connection, writer, task, task.get_loop())
         self.service = service
         self.client = connection.client  # the certificate that it has shown
+        self.upgrades = message.upgrade  # it asks for another protocol, which it does not get
         self.request_id = service.new_request_id()
         self.template = "none"  # the route's path; paths themselves may hold what was mistyped
         self.path_values: Mapping[str, str] = {}
