@@ -180,15 +180,18 @@ async def _watch_tls(config: Config) -> TlsWatch | None:
 async def _watching(
     watch: TlsWatch | None, host: Host, listeners: Sequence[ServedOverTcp]
 ) -> AsyncIterator[None]:
-    """Give listeners what the TLS files come to hold, at SIGHUP at once."""
+    """Give listeners what the TLS files come to hold, at SIGHUP at once.
+
+    The signal stays caught after the context, until the loop is closed: it ends no server.
+    """
     if watch is None:
         yield
         return
 
-    def use(tls: TlsMaterial) -> None:
-        host.measures.certificate_expires = watch.expires
+    def use(tls: TlsMaterial, expires: int) -> None:
         for listener in listeners:
             listener.use_tls(tls)
+        host.measures.certificate_expires = expires
 
     host.measures.certificate_expires = watch.expires
     loop = asyncio.get_running_loop()
@@ -197,7 +200,6 @@ async def _watching(
     try:
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGHUP)
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
 

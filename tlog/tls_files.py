@@ -73,8 +73,8 @@ class TlsWatch:
         """Look at the files now."""
         self._woken.set()
 
-    async def run(self, use: Callable[[TlsMaterial], None]) -> None:
-        """Look again and again; use is called with whatever is new."""
+    async def run(self, use: Callable[[TlsMaterial, int], None]) -> None:
+        """Look again and again; use is called with whatever is new, and when it expires."""
         while True:
             self._warn_of_expiry()
             with suppress(TimeoutError):
@@ -83,7 +83,9 @@ class TlsWatch:
             self._woken.clear()
             try:
                 found = await asyncio.to_thread(self._read_changed)
-            except TlsFileError as error:
+                if found is not None:
+                    use(*found)
+            except (TlsFileError, OSError) as error:  # the second: no descriptors left, perhaps
                 if str(error) != self._said:
                     self._said = str(error)
                     _LOGGER.error(  # noqa: TRY400 - the sentence says it all
@@ -95,7 +97,6 @@ class TlsWatch:
             if found is not None:
                 self.material, self.expires = found
                 self._warned_s = None
-                use(self.material)
                 _LOGGER.info("new TLS files are in use", expires=self.expires)
 
     def _read_changed(self) -> tuple[TlsMaterial, int] | None:

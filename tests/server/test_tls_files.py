@@ -123,6 +123,14 @@ class _Watched:
     def __init__(self, watch: TlsWatch) -> None:
         self.watch = watch
         self.used: list[TlsMaterial] = []
+        self.failures: list[OSError] = []  # of using it, one each
+
+    def use(self, material: TlsMaterial, expires: int) -> None:
+        """What the watch calls."""
+        if self.failures:
+            raise self.failures.pop()
+        assert expires == expiry_of(material.certificate)
+        self.used.append(material)
 
     async def until_used(self, count: int) -> None:
         """Wait for so many."""
@@ -144,7 +152,7 @@ class _Watched:
 @asynccontextmanager
 async def _watching(files: TlsFiles, look_s: float = LIMIT_S) -> AsyncIterator[_Watched]:
     watched = _Watched(TlsWatch(files, SystemClock(), look_s=look_s))
-    running = asyncio.create_task(watched.watch.run(watched.used.append))
+    running = asyncio.create_task(watched.watch.run(watched.use))
     try:
         yield watched
     finally:
@@ -196,6 +204,20 @@ async def test_what_cannot_be_used_changes_nothing_and_is_said_once(
         watched.watch.look()
         await watched.until_used(1)
         assert watched.used[0].certificate == pair.pem
+
+
+async def test_what_cannot_be_used_at_this_moment_is_used_later(
+    files: TlsFiles, tmp_path: Path, logs: list[EventDict]
+) -> None:
+    """Without a free descriptor no context can be made: it is tried again, and the watch lives."""
+    async with _watching(files, 0.05) as watched:
+        watched.failures = [OSError(24, "Too many open files")] * 2
+        pair = AUTHORITY.issue("renewed")
+        pair.write(tmp_path, "server")
+        await watched.until_used(1)
+        assert watched.used[0].certificate == pair.pem
+    reasons = [line["reason"] for line in logs if line["log_level"] == "error"]
+    assert reasons.count("[Errno 24] Too many open files") == 1
 
 
 @pytest.mark.parametrize(("days", "lines"), [(15, 0), (13, 1), (-1, 1)])
