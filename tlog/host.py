@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import ParamSpec, TypeVar
@@ -19,7 +18,6 @@ from tlog.control import ControlDatabase, LogRow
 from tlog.creation import LogMaker, NewLog, StoreFactory
 from tlog.disk import DiskWatch
 from tlog.errors import (
-    AlreadyExistsError,
     DataDirectoryError,
     NotFoundError,
     StoppingError,
@@ -34,7 +32,8 @@ from tlog.log_parts import SharedParts
 from tlog.measures import HttpMeasures, ServerMeasures
 from tlog.startup import open_log
 from tlog.tile_cache import TileCache
-from tlog.tokens import DEFAULT_LIFETIME_S, Scope, TokenRow, TokenTable, hash_token, make_token
+from tlog.token_keeper import TokenKeeper
+from tlog.tokens import DEFAULT_LIFETIME_S, Scope, TokenRow, TokenTable
 
 Parameters = ParamSpec("Parameters")
 Answer = TypeVar("Answer")
@@ -75,7 +74,9 @@ class Host:
             drop_id_keys=self._drop_id_keys,
         )
         self.tokens = TokenTable(control.tokens(), clock)
+        self._keeper = TokenKeeper(self.tokens, clock, self._put_token, self._announce)
         self._logs: dict[str, Log] = {}
+        self.logs: Mapping[str, Log] = MappingProxyType(self._logs)  # the open ones, by name
         # Held while a log is made: one at a time, and shut-down waits for it.
         self._creating = asyncio.Lock()
         self._observer: Callable[[], Awaitable[None]] | None = None
@@ -107,11 +108,6 @@ class Host:
         except BaseException:
             lock.release()
             raise
-
-    @property
-    def logs(self) -> Mapping[str, Log]:
-        """The open logs by name."""
-        return MappingProxyType(self._logs)
 
     @property
     def http_measures(self) -> HttpMeasures:
@@ -198,17 +194,10 @@ class Host:
         log = await self._open(row)
         try:
             if creator is not None:
-                await self._extend_token(creator, new.name)
+                await self._keeper.extend(creator, new.name)
         finally:
             await self._announce()  # the log exists, whatever becomes of the token
         return log.facts
-
-    async def _extend_token(self, token_id: str, log_name: str) -> None:
-        row = self.tokens.rows[token_id]
-        row = replace(row, logs=row.logs | {log_name})
-        # No await in between: a revocation finds this row or goes before it, here and on disk.
-        self.tokens.add(row)
-        await self._control_call(self.control.put_token, row)
 
     async def create_token(
         self, logs: Sequence[str], scopes: Sequence[Scope], lifetime_s: int = DEFAULT_LIFETIME_S
@@ -218,11 +207,8 @@ class Host:
         Raises:
             NotFoundError: no such log. UsageError: no log, no scope or no lifetime.
         """
-        token_id, text = make_token()
-        await self._admit(
-            self._make_row(token_id, hash_token(text), logs, scopes, lifetime_s=lifetime_s)
-        )
-        return text
+        self._check_logs(logs)
+        return await self._keeper.create_token(logs, scopes, lifetime_s)
 
     async def create_certificate(
         self,
@@ -237,53 +223,18 @@ class Host:
             NotFoundError, UsageError: as create_token.
             AlreadyExistsError: the key has a row that is valid.
         """
-        row = self._make_row(make_token()[0], key_hash, logs, scopes, lifetime_s=lifetime_s)
-        if self.tokens.has_key(key_hash):
-            message = "the public key of this certificate has a valid entry: revoke that first"
-            raise AlreadyExistsError(message)
-        await self._admit(replace(row, certificate=True))
-        return row.id
-
-    def _make_row(
-        self,
-        row_id: str,
-        secret_hash: bytes,
-        logs: Sequence[str],
-        scopes: Sequence[Scope],
-        *,
-        lifetime_s: int,
-    ) -> TokenRow:
-        self._check_running()
-        if not logs or not scopes or lifetime_s < 1:
-            message = "a token needs at least one log, one scope and one second to live"
-            raise UsageError(message)
-        for name in logs:
-            self.log(name)
-        created = self._clock.wall_ms() // 1000
-        return TokenRow(
-            id=row_id,
-            token_hash=secret_hash,
-            scopes=frozenset(scopes),
-            logs=frozenset(logs),
-            created=created,
-            expires=created + lifetime_s,
-        )
-
-    async def _admit(self, row: TokenRow) -> None:
-        await self._control_call(self.control.put_token, row)
-        self.tokens.add(row)
-        await self._announce()
+        self._check_logs(logs)
+        return await self._keeper.create_certificate(key_hash, logs, scopes, lifetime_s)
 
     async def revoke_token(self, token_id: str) -> None:
         """Make a token invalid, at once and durably; NotFoundError for an unknown id."""
         self._check_running()
-        row = self.tokens.revoked(token_id)
-        # At once, whatever the disk says: a token that should be dead must not live on.
-        self.tokens.add(row)
-        try:
-            await self._announce()
-        finally:
-            await self._control_call(self.control.put_token, row)
+        await self._keeper.revoke(token_id)
+
+    def _check_logs(self, names: Sequence[str]) -> None:
+        self._check_running()
+        for name in names:
+            self.log(name)
 
     async def confirm_clock(self, name: str) -> None:
         """An operator vouches for the clock of a log; NotFoundError for an unknown one."""
@@ -350,6 +301,9 @@ class Host:
             return self.control.heads.stat().st_dev == self.config.data_dir.stat().st_dev
         except OSError:
             return False
+
+    async def _put_token(self, row: TokenRow) -> None:
+        await self._control_call(self.control.put_token, row)
 
     async def _save_id_key(self, log_name: str, key: WeekKey) -> None:
         await self._control_call(self.control.add_id_key, log_name, key)
