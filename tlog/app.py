@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -12,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
-
-import structlog
 
 from tlog import confirmation
 from tlog.addresses import Address, bind
@@ -32,7 +28,7 @@ from tlog.store.base import Batch, Store
 from tlog.store.leveldb import LevelDBStore
 from tlog.store.leveldb_rows import LevelDBRows
 from tlog.tls import TlsMaterial
-from tlog.tls_files import TlsFiles, TlsWatch
+from tlog.watching import UsesTls, guarding_directory, serving_new_certificates, watch_tls
 from tlog.workers.pool import WorkerPool
 from tlog_clients.errors import NotReachableError
 
@@ -41,9 +37,6 @@ REQUEST_GRACE_S = 2.0  # of requests under way when shut-down begins, twice
 COMMAND_WAIT_S = 10.0  # of a command for a server that is starting or stopping
 SERVE_WAIT_S = 5.0  # of a server for a command that has the directory for a moment
 POLL_S = 0.05
-LOCK_LOOK_S = 1.0  # between two looks at the lock file
-EXIT_LOCK_LOST = 1
-_LOGGER = structlog.get_logger("tlog.app")
 
 
 class Served(Protocol):
@@ -56,11 +49,8 @@ class Served(Protocol):
         """Accept nothing more; return when no request is under way."""
 
 
-class ServedOverTcp(Served, Protocol):
+class ServedOverTcp(Served, UsesTls, Protocol):
     """What accepts connections over TCP, and over TLS."""
-
-    def use_tls(self, tls: TlsMaterial) -> None:
-        """Do TLS with this from the next connection on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +132,7 @@ async def serve(
         DataDirectoryError: its kinds, as Host.open. OSError: an address cannot be bound.
         TlsFileError: TLS cannot be done with the files of the configuration.
     """
-    watch = await _watch_tls(config)
+    watch = await watch_tls(config)
     tls = None if watch is None else watch.material
     scheme = "http" if tls is None else "https"
     host = await _open_host_soon(config)
@@ -156,7 +146,7 @@ async def serve(
             admin_url = bound_admin.url(scheme)
             over_tcp.append(_admin_listener(host, sockets, tls))
         listeners += [*over_tcp, _local_listener(host, config.data_dir)]
-        async with _watching(watch, host, over_tcp), _guarding(host):
+        async with serving_new_certificates(watch, host, over_tcp), guarding_directory(host):
             await host.start()
             for listener in listeners:
                 await listener.start()
@@ -164,70 +154,6 @@ async def serve(
             if not stop.is_set():
                 announce(Urls(bound.url(scheme), admin_url))
             await stop.wait()
-
-
-async def _watch_tls(config: Config) -> TlsWatch | None:
-    """The TLS files as they are now; None where HTTP is spoken plainly."""
-    if config.tls_cert is None or config.tls_key is None:
-        return None
-    files = TlsFiles(
-        config.tls_cert, config.tls_key, config.tls_client_ca, config.tls_client_required
-    )
-    return await asyncio.to_thread(TlsWatch, files, SystemClock())
-
-
-@asynccontextmanager
-async def _watching(
-    watch: TlsWatch | None, host: Host, listeners: Sequence[ServedOverTcp]
-) -> AsyncIterator[None]:
-    """Give listeners what the TLS files come to hold, at SIGHUP at once.
-
-    The signal stays caught after the context, until the loop is closed: it ends no server.
-    """
-    if watch is None:
-        yield
-        return
-
-    def use(tls: TlsMaterial, expires: int) -> None:
-        for listener in listeners:
-            listener.use_tls(tls)
-        host.measures.certificate_expires = expires
-
-    host.measures.certificate_expires = watch.expires
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, watch.look)
-    watching = loop.create_task(watch.run(use))
-    try:
-        yield
-    finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
-
-
-@asynccontextmanager
-async def _guarding(host: Host) -> AsyncIterator[None]:
-    """Look again and again whether the directory is still ours alone."""
-    guarding = asyncio.create_task(_guard(host))
-    try:
-        yield
-    finally:
-        guarding.cancel()
-        await asyncio.gather(guarding, return_exceptions=True)
-
-
-async def _guard(host: Host) -> None:
-    """End the process as a crash would, once another one may write to the directory too.
-
-    An orderly end would commit and sign what is under way, and remove the other's socket.
-    """
-    while await asyncio.to_thread(host.holds_directory):  # noqa: ASYNC110 - of a file
-        await asyncio.sleep(LOCK_LOOK_S)
-    _LOGGER.error(
-        "the lock file was removed or replaced while the server ran: another process may have the "
-        "data directory; what is not durable is dropped",
-        lock=str(host.config.data_dir / "lock"),
-    )
-    os._exit(EXIT_LOCK_LOST)
 
 
 async def _open_host_soon(config: Config) -> Host:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import tlog.app
+import tlog.watching
 from tests.faults.server_process import ServerProcess
 from tests.faults.server_process import tlog as run_tlog
 from tlog.addresses import Address
@@ -70,7 +71,7 @@ async def test_a_second_server_finds_the_first_without_its_lock_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the lock is free but a server answers, no other starts, and the socket stays."""
-    monkeypatch.setattr(tlog.app, "LOCK_LOOK_S", 3600.0)  # the first shall not notice
+    monkeypatch.setattr(tlog.watching, "LOCK_LOOK_S", 3600.0)  # the first shall not notice
     init_directory(tmp_path / "data")
     config = Config(data_dir=tmp_path / "data", disk_reserve_bytes=0)
     addresses = tlog.app.Addresses(Address("127.0.0.1", 0))
