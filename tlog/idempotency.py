@@ -18,9 +18,10 @@ import structlog
 from tlog.budget import QueueBudget, Reservation
 from tlog.errors import IdConflictError, QueueFullError, StartingError, StoreError
 from tlog.ids import EntryId, IdKeys, WeekKey, bytes_mac, week_of
-from tlog.sequencer import ENTRY_OVERHEAD_BYTES, Sequencer
+from tlog.sequencer import Sequencer
 from tlog.store.base import Store
 from tlog.store.commit_record import IdRow
+from tlog.submissions import ENTRY_OVERHEAD_BYTES
 from tlog_proofs import leaf_hash
 
 Answer = TypeVar("Answer")

@@ -13,15 +13,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from typing import NamedTuple
 
 from tlog.budget import QueueBudget
 from tlog.clock import LogTime, steady_s
 from tlog.config import Config
 from tlog.errors import (
-    BatchTooLargeError,
-    EmptyBatchError,
-    EntryTooLargeError,
     FatalLogError,
     OutcomeUnknownError,
     ReadOnlyError,
@@ -29,38 +25,16 @@ from tlog.errors import (
     StoppingError,
     StoreError,
 )
-from tlog.ids import EntryId, IdKeys, WeekKey, make_id_row, week_of
+from tlog.ids import EntryId, IdKeys, WeekKey, week_of
 from tlog.indexing import Indexing
 from tlog.measures import LogMeasures
 from tlog.store.base import Batch, Store
-from tlog.store.commit_record import CommitRecord, IdRow
+from tlog.store.commit_record import CommitRecord
+from tlog.submissions import Appended, Submission, id_rows, make_submission
 from tlog.tree import RightEdge
-from tlog_proofs import MAX_ENTRY_BYTES, leaf_hash
+from tlog_proofs import leaf_hash
 
 CLOCK_POLL_S = 0.05
-# Beside its bytes a waiting entry costs objects; counted so that empty entries are bounded too.
-ENTRY_OVERHEAD_BYTES = 256
-
-
-class Appended(NamedTuple):
-    """Where a request's entries stand: [first_index, first_index + len(leaf_hashes))."""
-
-    first_index: int
-    leaf_hashes: tuple[bytes, ...]
-
-    @property
-    def size(self) -> int:
-        """The tree size that covers all of them."""
-        return self.first_index + len(self.leaf_hashes)
-
-
-class _Submission(NamedTuple):
-    entries: tuple[bytes, ...]
-    ids: tuple[EntryId | None, ...]  # parallel to entries, or empty
-    entry_bytes: int
-    queued_bytes: int
-    queued_s: float  # when, by steady_s
-    done: asyncio.Future[Appended]
 
 
 class Sequencer:
@@ -95,7 +69,7 @@ class Sequencer:
         self._on_commit = on_commit
         self._on_fatal = on_fatal
         self._measures = measures or LogMeasures()
-        self._queue: deque[_Submission] = deque()
+        self._queue: deque[Submission] = deque()
         self._wake = asyncio.Event()
         self._stopping = False
         self._fatal: str | None = None
@@ -161,7 +135,8 @@ class Sequencer:
         Raises:
             SubmissionError: not taken, or OutcomeUnknownError: taken, and the commit failed.
         """
-        submission = self._submission(entries, ids)
+        self.check_accepting()
+        submission = make_submission(entries, ids, self._config)
         self._budget.take(submission.queued_bytes)
         self._queue.append(submission)
         self._wake.set()
@@ -191,30 +166,6 @@ class Sequencer:
         self._stopping = True
         self._wake.set()
 
-    def _submission(self, entries: Sequence[bytes], ids: Sequence[EntryId | None]) -> _Submission:
-        self.check_accepting()
-        if not entries:
-            message = "a batch needs at least one entry"
-            raise EmptyBatchError(message)
-        config, count = self._config, len(entries)
-        if count > config.commit_entries:
-            message = f"at most {config.commit_entries} entries a batch, got {count}"
-            raise BatchTooLargeError(message)
-        lengths = list(map(len, entries))
-        if max(lengths) > MAX_ENTRY_BYTES:
-            number = lengths.index(max(lengths))
-            message = (
-                f"entry {number} has {lengths[number]} bytes, at most {MAX_ENTRY_BYTES} are taken"
-            )
-            raise EntryTooLargeError(message)
-        entry_bytes = sum(lengths)
-        if entry_bytes > config.commit_bytes:
-            message = f"at most {config.commit_bytes} bytes a batch, got {entry_bytes}"
-            raise BatchTooLargeError(message)
-        queued_bytes = entry_bytes + ENTRY_OVERHEAD_BYTES * count
-        done = asyncio.get_running_loop().create_future()
-        return _Submission(tuple(entries), tuple(ids), entry_bytes, queued_bytes, steady_s(), done)
-
     async def _commit_next(self) -> None:
         """Make one batch of the queue's head durable and answer it."""
         t = await self._next_t()
@@ -241,8 +192,8 @@ class Sequencer:
         self._finishing = asyncio.create_task(self._finish(batch, with_ids))
 
     def _answer_those_without_ids(
-        self, batch: Batch, batch_of: list[_Submission]
-    ) -> list[tuple[_Submission, Appended]]:
+        self, batch: Batch, batch_of: list[Submission]
+    ) -> list[tuple[Submission, Appended]]:
         """Answer what is durable, unless its ids shall be found first: those are returned."""
         with_ids = []
         start = 0
@@ -257,7 +208,7 @@ class Sequencer:
             start = end
         return with_ids
 
-    async def _finish(self, batch: Batch, with_ids: list[tuple[_Submission, Appended]]) -> None:
+    async def _finish(self, batch: Batch, with_ids: list[tuple[Submission, Appended]]) -> None:
         """Index a batch that is durable, then let it be published, and answer who waits for that.
 
         So nothing is published that the index lacks, unless it failed and has to be built.
@@ -292,7 +243,7 @@ class Sequencer:
             await asyncio.sleep(CLOCK_POLL_S)
         return None
 
-    def _take(self) -> list[_Submission]:
+    def _take(self) -> list[Submission]:
         """The submissions of the next batch, within the bounds of one commit."""
         taken = [self._queue.popleft()]
         count = len(taken[0].entries)
@@ -305,14 +256,14 @@ class Sequencer:
             taken.append(self._queue.popleft())
         return taken
 
-    async def _key_of(self, batch_of: list[_Submission], t: int) -> WeekKey | None:
+    async def _key_of(self, batch_of: list[Submission], t: int) -> WeekKey | None:
         """The key for the ids of a batch, durable; None for a batch without ids."""
         if any(any(submission.ids) for submission in batch_of):
             return await self._id_keys.of_week(week_of(t), self.edge.size)
         return None
 
     def _write(
-        self, edge: RightEdge, batch_of: list[_Submission], t: int, key: WeekKey | None
+        self, edge: RightEdge, batch_of: list[Submission], t: int, key: WeekKey | None
     ) -> tuple[RightEdge, Batch]:
         """Hash, extend and commit; runs in a writer thread."""
         entries = [entry for submission in batch_of for entry in submission.entries]
@@ -320,7 +271,7 @@ class Sequencer:
         extended, tiles = edge.extend(leaf_hashes)
         record = CommitRecord(edge.size, extended.size, extended.root, t)
         if key is not None:
-            ids = _id_rows(batch_of, edge.size, key)
+            ids = id_rows(batch_of, edge.size, key)
             record = replace(record, key_week=key.week, ids=ids)
         batch = Batch(record=record, leaves=entries, leaf_hashes=leaf_hashes, tiles=tiles)
         self._commit(batch)
@@ -351,7 +302,7 @@ class Sequencer:
             self.fail(reason)
             self._on_fatal(reason)
 
-    def _break(self, batch_of: list[_Submission], reason: str) -> None:
+    def _break(self, batch_of: list[Submission], reason: str) -> None:
         """Fail-stop: the batch's outcome is open, what waits behind it was not written."""
         for submission in batch_of:
             self._answer(
@@ -365,7 +316,7 @@ class Sequencer:
         while self._queue:
             self._answer(self._queue.popleft(), ReadOnlyError(reason))
 
-    def _answer(self, submission: _Submission, outcome: Appended | Exception) -> None:
+    def _answer(self, submission: Submission, outcome: Appended | Exception) -> None:
         self._budget.give_back(submission.queued_bytes)
         if submission.done.cancelled():
             return
@@ -375,16 +326,3 @@ class Sequencer:
             submission.done.set_exception(outcome)
             # A client that left must not turn a refusal into a warning about a lost exception.
             submission.done.exception()
-
-
-def _id_rows(batch_of: list[_Submission], first_index: int, key: WeekKey) -> tuple[IdRow, ...]:
-    """The rows of the commit record for all ids of a batch."""
-    rows = []
-    index = first_index
-    for submission in batch_of:
-        for offset, entry_id in enumerate(submission.ids):
-            if entry_id is not None:
-                entry = submission.entries[offset]
-                rows.append(make_id_row(key, index + offset, entry_id, entry))
-        index += len(submission.entries)
-    return tuple(rows)

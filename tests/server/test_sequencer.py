@@ -19,7 +19,7 @@ from tlog.errors import (
     StartingError,
     StoppingError,
 )
-from tlog.sequencer import ENTRY_OVERHEAD_BYTES, Appended
+from tlog.submissions import ENTRY_OVERHEAD_BYTES, Appended
 from tlog_proofs import leaf_hash
 
 

@@ -7,9 +7,10 @@ import time
 from tlog.app import LevelDBStores
 from tlog.log import Log
 from tlog.publisher import HeadWriter, sign_head
-from tlog.sequencer import Appended, Sequencer, _Submission
+from tlog.sequencer import Sequencer
 from tlog.store.base import Batch
 from tlog.store.leveldb import LevelDBStore
+from tlog.submissions import Appended, Submission
 from tlog_proofs import leaf_hash
 
 ACKS_FIRST = "acks-first"
@@ -21,7 +22,7 @@ PAUSE_S = 0.005
 class AcksFirst(Sequencer):
     """Answers as soon as it knows the index, and commits a moment later."""
 
-    def _take(self) -> list[_Submission]:
+    def _take(self) -> list[Submission]:
         taken = super()._take()
         index = self.edge.size
         for submission in taken:
@@ -34,7 +35,7 @@ class AcksFirst(Sequencer):
         time.sleep(PAUSE_S)
         return super()._write(*arguments)  # type: ignore[arg-type]
 
-    def _answer(self, submission: _Submission, outcome: Appended | Exception) -> None:
+    def _answer(self, submission: Submission, outcome: Appended | Exception) -> None:
         self._budget.give_back(submission.queued_bytes)
 
 
