@@ -112,6 +112,44 @@ async def test_a_disconnect_takes_nothing_back(api: Api) -> None:
     assert log.entries[1] == b"hello"
 
 
+@pytest.mark.parametrize("sender", ["POST /logs/private/add", "GET /healthz"])
+@pytest.mark.parametrize(
+    "coding",
+    ["gzip, chunked", "xyz,chunked", "identity, chunked"],
+)
+async def test_only_the_transfer_coding_chunked_is_taken(
+    api: Api, sender: str, coding: str
+) -> None:
+    """Another coding is not taken as part of the body: 501, and the connection ends."""
+    token = api.bearer(Scope.APPEND)["Authorization"]
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+    writer.write(
+        f"{sender} HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n"
+        f"Transfer-Encoding: {coding}\r\n\r\n1\r\nx\r\n0\r\n\r\n".encode()
+    )
+    async with asyncio.timeout(LIMIT_S):
+        got = await reader.read()
+    writer.close()
+    assert got.startswith(b"HTTP/1.1 501 ")
+    assert b"urn:tlog:problem:transfer-coding" in got
+    assert len(api.host.logs["private"].entries) == 1
+
+
+@pytest.mark.parametrize("coding", ["chunked", "Chunked", "\tCHUNKED"])
+async def test_chunked_is_taken_however_it_is_spelled(api: Api, coding: str) -> None:
+    """Case and white space around it do not count."""
+    token = api.bearer(Scope.APPEND)["Authorization"]
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+    writer.write(
+        f"POST /logs/private/add HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n"
+        f"Transfer-Encoding: {coding}\r\n\r\n1\r\nx\r\n0\r\n\r\n".encode()
+    )
+    async with asyncio.timeout(LIMIT_S):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+    assert api.host.logs["private"].entries[1:] == [b"x"]
+
+
 async def test_a_body_that_breaks_off_appends_nothing(
     api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:

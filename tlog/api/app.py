@@ -22,10 +22,10 @@ from tlog.api.access import (
     identify_operator,
 )
 from tlog.api.backend import Backend
-from tlog.api.errors import ExpectationError, RequestError
+from tlog.api.errors import ExpectationError, RequestError, TransferCodingError
 from tlog.api.problems import ProblemResponse, problem_response
 from tlog.api.request_log import RequestLog, method_of
-from tlog.api.requests import Request, Service
+from tlog.api.requests import Request, Service, list_header
 from tlog.api.response_budget import ResponseBudget
 from tlog.api.responses import REQUEST_ID
 from tlog.api.router import Router
@@ -97,6 +97,7 @@ class App:
     async def _handle(self, request: Request) -> web.StreamResponse:
         """Apply the rule of the route, and go; paths and methods without a route end here."""
         _check_expectation(request)
+        _check_transfer_coding(request)
         backend = self.service.backend
         authorization = request.headers.get(hdrs.AUTHORIZATION)
         request.caller = self._who(backend, authorization, request.client)
@@ -146,6 +147,16 @@ def _check_expectation(request: Request) -> None:
     if request.headers.get(hdrs.EXPECT, "100-continue").lower() != "100-continue":
         message = "the only expectation that is met is 100-continue"
         raise ExpectationError(message)
+
+
+def _check_transfer_coding(request: Request) -> None:
+    """RFC 9112 section 6.1: the parser takes other codings before chunked, and leaves them on."""
+    if hdrs.TRANSFER_ENCODING not in request.headers:
+        return
+    coding = list_header(request, hdrs.TRANSFER_ENCODING)
+    if coding.strip(" \t").lower() != "chunked":
+        message = f"the transfer coding is {coding[:40]!r}: only chunked is taken"
+        raise TransferCodingError(message)
 
 
 def _log_in_path(path: str) -> str | None:

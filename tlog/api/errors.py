@@ -11,6 +11,7 @@ RequestError
 +-- BodyTooLargeError            a body over its bound
 +-- BodyTimeoutError             a body that came too slowly
 +-- ExpectationError             an Expect header other than 100-continue
++-- TransferCodingError          a transfer coding other than chunked
 +-- NotReadyError                readiness, as a problem
 +-- OverloadedError              too many bytes of answers are under way
 """
@@ -68,6 +69,10 @@ class BodyTimeoutError(RequestError):
 
 class ExpectationError(RequestError):
     """An Expect header that asks for something else than 100-continue."""
+
+
+class TransferCodingError(RequestError):
+    """A body whose Transfer-Encoding is not `chunked` alone."""
 
 
 class NotReadyError(RequestError):

@@ -95,6 +95,9 @@ PROBLEMS: dict[type[TlogError], Problem] = {
     api_errors.ExpectationError: Problem(
         "expectation-failed", 417, "Only 100-continue can be expected"
     ),
+    api_errors.TransferCodingError: Problem(
+        "transfer-coding", 501, "Only the transfer coding chunked is taken"
+    ),
     api_errors.NotReadyError: Problem("not-ready", 503, "The server is not ready"),
     api_errors.OverloadedError: Problem("overloaded", 503, "Too many answers are under way"),
 }
@@ -159,7 +162,11 @@ def _add_headers(response: web.Response, error: BaseException) -> None:
             | api_errors.OverloadedError()
         ):
             response.headers["Retry-After"] = str(RETRY_AFTER_S)
-        case api_errors.BodyTooLargeError() | api_errors.BodyTimeoutError():
+        case (
+            api_errors.BodyTooLargeError()
+            | api_errors.BodyTimeoutError()
+            | api_errors.TransferCodingError()
+        ):
             # What is left of the body is not worth reading: the connection ends here.
             response.force_close()
         case _:
