@@ -28,6 +28,7 @@ def _append(api: Api) -> bytes:
 async def test_a_header_is_bounded_as_a_whole(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many lines that are each within their bound do not fill the memory."""
     monkeypatch.setattr(connection, "HEADER_BYTES", 16_384)
+    monkeypatch.setattr(connection, "HEADER_S", 2 * LIMIT_S)  # it is not that which ends it
     async with asyncio.timeout(LIMIT_S), connect(api) as (reader, writer):
         writer.write(HEALTHZ)
         await reader.readuntil(b"}")
