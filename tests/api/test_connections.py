@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 
@@ -37,6 +38,32 @@ async def test_a_header_is_bounded_as_a_whole(api: Api, monkeypatch: pytest.Monk
             writer.write(b"X-%d: " % number + b"x" * 8000 + b"\r\n")
             await asyncio.sleep(0.05)
         assert await until_closed(reader) == b""
+
+
+@pytest.mark.parametrize("reads", [1, 3])
+@pytest.mark.parametrize("before", [0, 2])
+async def test_a_header_that_is_whole_is_bounded_too(api: Api, reads: int, before: int) -> None:
+    """However it comes: a connection that is kept would hold it; bodies and other headers may go.
+
+    What comes while others are answered is gathered by the parser, uncounted until it is whole.
+    """
+    size = connection.HEADER_BYTES // 7
+    for lines, status in ((6, b"200"), (8, b"400")):
+        fields = "".join(f"X-{number}: {'x' * size}\r\n" for number in range(lines))
+        request = f"GET /healthz HTTP/1.1\r\nHost: x\r\n{fields}Content-Length: 60000\r\n\r\n"
+        data = HEALTHZ * before + request.encode()
+        part = len(data) // reads + 1
+        async with asyncio.timeout(LIMIT_S), connect(api) as (reader, writer):
+            await until(lambda: any(each.idle for each in api.listener.connections._table._open))
+            (one,) = api.listener.connections._table._open
+            for start in range(0, len(data), part):
+                one.data_received(data[start : start + part])  # type: ignore[attr-defined]
+            if status == b"200":
+                writer.write(b"x" * 60_000 + HEALTHZ.replace(b": x", b": x\r\nConnection: close"))
+            got = await until_closed(reader)
+        statuses = [each.split()[0] for each in re.split(rb"HTTP/1\.[01] ", got)[1:]]
+        assert statuses == [b"200"] * before + [status] + [b"200"] * (status == b"200")
+        await until(lambda: len(api.listener.connections._table) == 0)
 
 
 async def test_requests_behind_one_that_is_worked_on_are_not_gathered(

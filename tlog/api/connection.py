@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from aiohttp import StreamReader, web
+from aiohttp import EMPTY_PAYLOAD, StreamReader, web
 from aiohttp.http import RawRequestMessage
+from aiohttp.web_protocol import _ErrInfo
 
 from tlog.api.connection_table import ConnectionTable, peer_address
 from tlog.api.errors import MalformedRequestError
@@ -20,7 +21,7 @@ from tlog.tls import ClientCertificate
 
 KEEPALIVE_S = 75.0  # longer than the proxies in front keep theirs
 MAX_HEADERS = 64
-HEADER_BYTES = 64 * 1024  # of all that a client may send before a header is whole
+HEADER_BYTES = 32 * 1024  # of a header, whole or not: a connection that waits holds its last one
 READ_BYTES = 64 * 1024  # of a body, read ahead of whoever wants it
 HEADER_S = 10.0  # for a whole header, from the connection or the first byte of the next request
 # What waits to be sent must go at no less than this rate, whether or not anything comes behind it.
@@ -36,6 +37,7 @@ class Connection(web.RequestHandler):
         "_below",
         "_header_bytes",
         "_header_since",
+        "_recent_bytes",
         "_resumed",
         "_table",
         "_transport",
@@ -80,6 +82,7 @@ class Connection(web.RequestHandler):
         self._transport: asyncio.Transport | None = None  # until it is lost, closing or not
         self._header_since: float | None = None
         self._header_bytes = 0
+        self._recent_bytes = 0  # no fewer than the newest header has
         self._resumed = 0  # how often the transport's buffer was nearly empty again
         # Of what waits to be sent: since when it is watched, _resumed then, and how much it was.
         self._watch: tuple[float, int, int] | None = None
@@ -102,9 +105,15 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; the first bytes of a header start its deadline, the last ones end it."""
+        queued = len(self._messages)
         super().data_received(data)
-        if self._messages:
+        self._recent_bytes += len(data)
+        if len(self._messages) > queued:
+            if self._recent_bytes > HEADER_BYTES:
+                self._refuse_large_headers()
             self._note_body()
+            if data:
+                self._recent_bytes = len(data)
         if not self.idle:
             self._header_since = None
             self._header_bytes = 0
@@ -114,6 +123,15 @@ class Connection(web.RequestHandler):
             self.abort()
         if self._header_since is None:
             self._header_since = self._loop.time()
+
+    def _refuse_large_headers(self) -> None:
+        """Let what aiohttp took, line by line, be answered as what it refuses."""
+        for place, (message, _) in enumerate(self._messages):
+            if isinstance(message, RawRequestMessage):
+                size = sum(len(name) + len(value) for name, value in message.raw_headers)
+                if size > HEADER_BYTES:
+                    error = ValueError(f"a header of {size} bytes")
+                    self._messages[place] = (_ErrInfo(400, error, str(error)), EMPTY_PAYLOAD)
 
     def _note_body(self) -> None:
         """Know the newest body; its request is told when it breaks, as aiohttp does not do."""
