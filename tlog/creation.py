@@ -170,8 +170,12 @@ class LogMaker:
             message = f"origin: {error}"
             raise UsageError(message) from error
         for row in self.control.logs():
-            if row.name == new.name or row.origin == new.origin:
-                message = f"log {row.name} of origin {row.origin} exists already"
+            # Only what was asked for: who asks may be no friend of the other log's.
+            if row.name == new.name:
+                message = f"a log {new.name} exists already"
+                raise AlreadyExistsError(message)
+            if row.origin == new.origin:
+                message = f"a log of origin {new.origin} exists already"
                 raise AlreadyExistsError(message)
 
     def _check_never_lived(self, directory: Path) -> None:

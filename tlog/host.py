@@ -169,16 +169,24 @@ class Host:
         """Await observer after each change of logs or tokens, before it is answered."""
         self._observer = observer
 
-    async def create_log(self, new: NewLog, creator: str | None = None) -> LogFacts:
+    async def create_log(
+        self,
+        new: NewLog,
+        creator: str | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> LogFacts:
         """Make a log and open it. Cancelling waits for that: what exists must be open.
 
-        creator: the id of a token, whose logs the new one joins.
+        Args:
+            creator: the id of a token, whose logs the new one joins.
+            check: called when it is this log's turn; raises why it may not be made any more.
 
         Raises:
             UsageError, AlreadyExistsError, StoreError: as LogMaker.create.
         """
         async with self._creating:
             self._check_running()
+            check()
             if len(self._logs) >= self.config.open_logs:
                 message = f"at most {self.config.open_logs} logs may be open in one server"
                 raise UsageError(message)

@@ -197,6 +197,7 @@ class Idempotency:
             _logger.warning("an id key could not be destroyed", reason=str(error))
         loop = asyncio.get_running_loop()
         known: dict[EntryId, int] = {}
+        self._sequencer.check_accepting()  # with a whole index: it may have been lost meanwhile
         build = self._sequencer.index_builds
         for key in self._id_keys.window(week):
             asked = [entry_id for entry_id in mine if entry_id not in known]

@@ -64,7 +64,8 @@ class Indexing:
         """
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._executor, self._build_chunk)
-        self.is_behind = self._store.indexed_size() < log_size
+        # A read may have found it damaged while its last rows were written.
+        self.is_behind = self._is_suspect or self._store.indexed_size() < log_size
 
     def _enter(self, batch: Batch) -> None:
         start = steady_s()

@@ -188,7 +188,13 @@ class Sequencer:
         self.edge = edge
         self._log_time.stamped(t)
         with_ids = self._answer_those_without_ids(batch, batch_of)
-        await self._finished()
+        try:
+            await self._finished()
+        except BaseException:
+            # The index of the batch before ended in a bug; this one is durable all the same.
+            for submission, appended in with_ids:
+                self._answer(submission, appended)
+            raise
         self._finishing = asyncio.create_task(self._finish(batch, with_ids))
 
     def _answer_those_without_ids(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
@@ -25,6 +26,7 @@ class TokenKeeper:
         self._clock = clock
         self._put = put
         self._announce = announce
+        self._letting_in = asyncio.Lock()  # held from the look for a key's row to its being there
 
     async def create_token(
         self, logs: Sequence[str], scopes: Sequence[Scope], lifetime_s: int
@@ -47,10 +49,11 @@ class TokenKeeper:
             UsageError: as create_token. AlreadyExistsError: the key has a row that is valid.
         """
         row = self._row(make_token()[0], key_hash, logs, scopes, lifetime_s)
-        if self._tokens.has_key(key_hash):
-            message = "the public key of this certificate has a valid entry: revoke that first"
-            raise AlreadyExistsError(message)
-        await self._admit(replace(row, certificate=True))
+        async with self._letting_in:
+            if self._tokens.has_key(key_hash):
+                message = "the public key of this certificate has a valid entry: revoke that first"
+                raise AlreadyExistsError(message)
+            await self._admit(replace(row, certificate=True))
         return row.id
 
     async def extend(self, token_id: str, log_name: str) -> None:

@@ -291,7 +291,9 @@ class FakeHost:
         )
         return text
 
-    async def create_log(self, new: NewLog, creator: str | None = None) -> LogFacts:
+    async def create_log(
+        self, new: NewLog, creator: str | None = None, check: Callable[[], None] = lambda: None
+    ) -> LogFacts:
         self.creator = creator
         self.logs[new.name] = FakeLog(new.name, public=new.public, kind=new.kind)
         if self.on_new_log is not None:

@@ -79,6 +79,7 @@ class GatedStore(MemoryStore):
         self.fault = ""
         self.batches: list[int] = []
         self.index_faults = 0  # so many writes of the index will fail
+        self.index_bug: Exception | None = None  # what every write of the index ends with
         self.index_gate = threading.Event()  # that a batch's index waits for
         self.index_gate.set()
 
@@ -92,6 +93,8 @@ class GatedStore(MemoryStore):
         super().index_missing(entries)
 
     def _fail_index(self) -> None:
+        if self.index_bug is not None:
+            raise self.index_bug
         if self.index_faults:
             self.index_faults -= 1
             message = "fault in the index"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import sqlite3
 from contextlib import closing
@@ -23,6 +24,20 @@ CLIENT = ClientCertificate(KEY, 2**40)
 def _tables(data: Path) -> set[str]:
     with closing(sqlite3.connect(data / "control.db")) as database:
         return {name for (name,) in database.execute("SELECT name FROM sqlite_schema")}
+
+
+async def test_one_key_is_let_in_once(tmp_path: Path) -> None:
+    """Also when it is asked for twice in one moment: revoking the row would leave the other."""
+    await filled(tmp_path, 0)
+    async with open_host(tmp_path) as host:
+        asked = [
+            host.create_certificate(KEY, ["a"], [scope]) for scope in (Scope.READ, Scope.ADMIN)
+        ]
+        first, second = await asyncio.gather(*asked, return_exceptions=True)
+        assert isinstance(first, str)
+        assert isinstance(second, AlreadyExistsError)
+        await host.revoke_token(first)
+        assert not host.tokens.has_key(KEY)
 
 
 async def test_a_certificate_outlives_the_server(tmp_path: Path) -> None:

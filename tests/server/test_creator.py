@@ -11,7 +11,7 @@ import pytest
 from tests.server.hosts import ORIGIN, filled, open_host
 from tlog.control import ControlDatabase
 from tlog.creation import NewLog
-from tlog.errors import AlreadyExistsError, ControlDatabaseError
+from tlog.errors import AlreadyExistsError, ControlDatabaseError, StoppingError
 from tlog.host import Host
 from tlog.tokens import Scope
 
@@ -66,6 +66,28 @@ async def test_a_creator_that_is_revoked_meanwhile_stays_so(tmp_path: Path) -> N
     async with open_host(tmp_path) as host:
         assert all(host.tokens.rows[creator].revoked is not None for creator in tokens)
         assert len(host.logs) == 1 + len(tokens)
+
+
+async def test_a_creation_is_checked_again_when_its_turn_comes(tmp_path: Path) -> None:
+    """A token revoked while another log is made makes none."""
+    await filled(tmp_path, 0)
+    async with open_host(tmp_path) as host:
+        creator = await _administrator(host)
+
+        def check() -> None:
+            if host.tokens.rows[creator].revoked is not None:
+                message = "revoked"
+                raise StoppingError(message)
+
+        first = asyncio.create_task(host.create_log(OTHER))
+        await asyncio.sleep(0)
+        second = asyncio.create_task(host.create_log(NewLog("c", "log.example/c"), creator, check))
+        await asyncio.sleep(0)
+        await host.revoke_token(creator)
+        await first
+        with pytest.raises(StoppingError):
+            await second
+        assert set(host.logs) == {"a", "b"}
 
 
 async def test_a_log_whose_creator_could_not_be_stored_exists(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from tests.server.doubles import (
     StoredKeys,
     running_log,
     until,
+    wait_at,
 )
 from tests.server.hosts import ORIGIN, open_host
 from tlog.config import Config
@@ -305,6 +306,48 @@ async def test_a_look_up_over_a_rebuild_of_the_index_is_never_believed(
         log.store.find_ids = find_ids  # type: ignore[method-assign]
         await until(lambda: log.sequencer.indexed)
         assert (await append(log, (b"one", "a"))).first_new is None
+
+
+async def test_a_look_up_that_begins_without_a_whole_index_is_never_believed(
+    tmp_path: Path,
+) -> None:
+    """Also if the index is whole again when the look-up ends: under both keys it was not."""
+    async with running_log(tmp_path) as log:
+        await append(log, (b"old", "w"))
+        log.clock.wall_s += WEEK_S
+        log.clock.boot += WEEK_S
+        first = await append(log, (b"one", "a"))
+        index_missing, find_ids = log.store.index_missing, log.store.find_ids
+        dropped, found_nothing = threading.Event(), threading.Event()
+        asked: list[int] = []
+
+        def build_slowly(entries: int) -> None:
+            dropped.set()
+            wait_at(found_nothing)
+            index_missing(entries)
+
+        def find(id_macs: list[bytes], start: int) -> list[IdRow | None]:
+            asked.append(start)
+            if len(asked) > 1:  # under last week's key
+                found_nothing.set()
+                asyncio.run_coroutine_threadsafe(until(is_whole), loop).result(20)
+                return find_ids(id_macs, start)
+            wait_at(dropped)
+            return find_ids(id_macs, start)
+
+        def is_whole() -> bool:
+            return log.sequencer.indexed
+
+        loop = asyncio.get_running_loop()
+        log.store.index_missing = build_slowly  # type: ignore[method-assign]
+        log.store.find_ids = find  # type: ignore[method-assign, assignment]
+        again = asyncio.create_task(append(log, (b"one", "a")))
+        loop.call_soon(log.sequencer.suspect_index)  # a read finds it damaged in that moment
+        with pytest.raises(StartingError):
+            await again
+        found_nothing.set()
+        await until(is_whole)
+        assert log.store.newest_commit().size == first.size
 
 
 async def test_restarted_killed_or_without_index_the_retry_is_the_first_index(

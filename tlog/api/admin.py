@@ -7,6 +7,7 @@ that are for these alone, and a log that it creates is added to them.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -72,8 +73,9 @@ async def create_log(request: Request) -> web.StreamResponse:
     query(request)
     body = await _read_json(request, LogCreation)
     new = NewLog(body.name, body.origin, body.kind, body.public)
-    token = request.caller.token
-    facts = await operated_by(request).create_log(new, token.id if token is not None else None)
+    token, host = request.caller.token, operated_by(request)
+    check = partial(check_still_valid, host, request.caller)  # it may have to wait for its turn
+    facts = await host.create_log(new, token.id if token is not None else None, check)
     return json_response(facts.as_json(), status=201)
 
 
