@@ -6,6 +6,9 @@
 The files need no trust. Nothing is kept that was not verified under a trusted head, and what is
 read is hashed again up to the root before it is used: a flipped bit costs one fetch. A cache that
 cannot be read or written is as good as empty, and no error.
+
+Whatever else is in the directory stays: read, counted and removed are files of these names alone,
+in folders of these names, and no symbolic link is followed below PATH.
 """
 
 from __future__ import annotations
@@ -13,11 +16,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import re
 import secrets
 import stat
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +38,9 @@ _NAME_BYTES = 16
 _TEMPORARY = ".tmp-"
 _STALE_S = 3600.0  # a temporary file that old was left by a process that was killed
 _TILE_BYTES = HASH_SIZE * TILE_WIDTH
+_OWN_FOLDER = re.compile(r"[0-9a-f]{32}")
+_OWN_TEMPORARY = re.compile(re.escape(_TEMPORARY) + r"[0-9a-f]{32}")
+_OWN_PART = re.compile(r"(?:[0-9]{1,2}|e)-(?:0|[1-9][0-9]{0,18})")
 
 Part = Tile | EntryBundle
 
@@ -67,7 +74,7 @@ class TileCache:
         """Name the directory, which is made when something is kept.
 
         Args:
-            path: the directory; nothing else may be in it.
+            path: the directory; what else is in it is left alone.
             max_bytes: bound of the files' lengths, at least 1 MiB.
             keep_entries: keep the entries themselves too, and not their hashes alone.
 
@@ -105,23 +112,25 @@ class TileCache:
 
     def _read_all(self, folder: Path, parts: Iterable[Part]) -> dict[Part, bytes]:
         found = {}
-        for part in parts:
-            with suppress(OSError):
-                data = _read_file(folder / _name(part), _max_bytes(part))
-                if data is not None:
-                    found[part] = data
+        with suppress(OSError), _opened(folder) as directory:
+            for part in parts:
+                with suppress(OSError):
+                    data = _read_file(directory, _name(part), _max_bytes(part))
+                    if data is not None:
+                        found[part] = data
         return found
 
     def _write_all(self, folder: Path, parts: Mapping[Part, bytes]) -> None:
         with suppress(OSError), self._lock:
             self._path.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
             folder.mkdir(mode=_DIRECTORY_MODE, exist_ok=True)
-            for part, data in parts.items():
-                if self._written is None or self._written + len(data) > self._max_bytes // 8:
-                    self._shrink()
-                    self._written = 0
-                _write_file(folder / _name(part), data)
-                self._written += len(data)
+            with _opened(folder) as directory:
+                for part, data in parts.items():
+                    if self._written is None or self._written + len(data) > self._max_bytes // 8:
+                        self._shrink()
+                        self._written = 0
+                    _write_file(directory, _name(part), data)
+                    self._written += len(data)
 
     def _shrink(self) -> None:
         """Remove the files not used for longest, if there is no room for another eighth."""
@@ -138,14 +147,37 @@ class TileCache:
 
     def _files(self) -> Iterator[tuple[float, int, Path]]:
         """Yield time of last use, length and path of every file; remove what was left behind."""
-        for folder in filter(Path.is_dir, self._path.iterdir()):
-            for entry in os.scandir(folder):
-                with suppress(FileNotFoundError):
-                    status = entry.stat(follow_symlinks=False)
-                    if entry.name.startswith(_TEMPORARY) and status.st_mtime < _stale_before():
-                        Path(entry.path).unlink()
-                    else:
-                        yield status.st_mtime, status.st_size, Path(entry.path)
+        with os.scandir(self._path) as folders:
+            for folder in folders:
+                if _OWN_FOLDER.fullmatch(folder.name) and folder.is_dir(follow_symlinks=False):
+                    yield from _own_files(folder.path)
+
+
+def _own_files(folder: str) -> Iterator[tuple[float, int, Path]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            is_temporary = _OWN_TEMPORARY.fullmatch(entry.name) is not None
+            if not is_temporary and not _OWN_PART.fullmatch(entry.name):
+                continue
+            with suppress(FileNotFoundError):
+                status = entry.stat(follow_symlinks=False)
+                if not stat.S_ISREG(status.st_mode):
+                    continue
+                if is_temporary and status.st_mtime < _stale_before():
+                    Path(entry.path).unlink()
+                else:
+                    yield status.st_mtime, status.st_size, Path(entry.path)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """Open a folder of this cache; a symbolic link in its place leads to somebody else's files."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(folder, flags)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _stale_before() -> float:
@@ -160,11 +192,11 @@ def _max_bytes(part: Part) -> int:
     return _TILE_BYTES if isinstance(part, Tile) else MAX_BUNDLE_BYTES
 
 
-def _read_file(path: Path, max_bytes: int) -> bytes | None:
+def _read_file(directory: int, name: str, max_bytes: int) -> bytes | None:
     """Return a file's contents and note that it was used; None for what cannot be a part."""
     # O_NONBLOCK: a pipe in the file's place must not hang the client.
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags)
+    descriptor = os.open(name, flags, dir_fd=directory)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > max_bytes:
@@ -175,15 +207,15 @@ def _read_file(path: Path, max_bytes: int) -> bytes | None:
     return data
 
 
-def _write_file(path: Path, data: bytes) -> None:
+def _write_file(directory: int, name: str, data: bytes) -> None:
     """Put the file there whole; not synced, for what a power cut leaves is found out by reading."""
-    temporary = path.with_name(_TEMPORARY + secrets.token_hex(_NAME_BYTES))
+    temporary = _TEMPORARY + secrets.token_hex(_NAME_BYTES)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
-        with os.fdopen(os.open(temporary, flags, _FILE_MODE), "wb") as file:
+        with os.fdopen(os.open(temporary, flags, _FILE_MODE, dir_fd=directory), "wb") as file:
             file.write(data)
-        temporary.replace(path)
+        os.replace(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
     except OSError:
         with suppress(OSError):
-            temporary.unlink()
+            os.unlink(temporary, dir_fd=directory)
         raise

@@ -214,11 +214,52 @@ async def test_leftovers_are_removed(tmp_path: Path) -> None:
     """What killed processes left is removed after an hour, and not what another one is writing."""
     await TileCache(tmp_path).write("log.example/a", {Tile(0, 0): FULL_TILE})
     folder = next(tmp_path.iterdir())
-    for name, mtime in ((".tmp-old", 1), (".tmp-new", 2**33)):
+    old, new = ".tmp-" + "0" * 32, ".tmp-" + "1" * 32
+    for name, mtime in ((old, 1), (new, 2**33)):
         (folder / name).write_bytes(b"left")
         os.utime(folder / name, (mtime, mtime))
     await TileCache(tmp_path).write("log.example/a", {Tile(0, 1): FULL_TILE})
-    assert sorted(path.name for path in folder.iterdir()) == [".tmp-new", "0-0", "0-1"]
+    assert sorted(path.name for path in folder.iterdir()) == [new, "0-0", "0-1"]
+
+
+async def test_what_others_put_there_stays(tmp_path: Path) -> None:
+    """Files that are not the cache's are neither removed, nor counted, nor reached by a link."""
+    path, other = tmp_path / "shared", tmp_path / "other"
+    mine = ("0-1", "e-2", ".tmp-" + "0" * 32)
+    theirs = ("photo.raw", ".tmp-draft", "0-01", "0-1.bak", "e-2~", "100-1", "-1")
+    folder = path / "0123456789abcdef0123456789abcdef"
+    kept = [path / "photo.raw", path / "0-1", path / "photos" / "0-1", path / ("A" * 32) / "0-1"]
+    kept += [other / name for name in mine] + [folder / name for name in theirs]
+    for file in kept:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"")
+        os.truncate(file, 1 << 30)
+        os.utime(file, (1, 1))
+    (path / ("f" * 32)).symlink_to(other)
+    (folder / "0-2").symlink_to(other / "0-1")
+    (folder / "0-3").mkdir()
+    await TileCache(path, max_bytes=1 << 20).write("log.example/a", {Tile(0, 0): FULL_TILE})
+    assert [file for file in kept if not file.exists()] == []
+    assert (folder / "0-2").is_symlink()
+    assert await TileCache(path).read("log.example/a", [Tile(0, 0)]) == {Tile(0, 0): FULL_TILE}
+
+
+async def test_a_link_in_the_place_of_a_folder(tmp_path: Path) -> None:
+    """Nothing is written or read through a link below the directory; the directory may be one."""
+    parts = {Tile(0, 0): FULL_TILE}
+    (tmp_path / "real").mkdir()
+    (tmp_path / "cache").symlink_to(tmp_path / "real")
+    cache = TileCache(tmp_path / "cache")
+    await cache.write("log.example/a", parts)
+    assert await cache.read("log.example/a", parts) == parts
+    (folder,) = (tmp_path / "real").iterdir()
+    folder.rename(tmp_path / "other")
+    folder.symlink_to(tmp_path / "other")
+    (tmp_path / "other" / "0-0").write_bytes(b"x" * 8192)
+    await cache.write("log.example/a", {**parts, Tile(0, 1): FULL_TILE})
+    assert [path.name for path in files(tmp_path / "other")] == ["0-0"]
+    assert (tmp_path / "other" / "0-0").read_bytes() == b"x" * 8192
+    assert await cache.read("log.example/a", parts) == {}
 
 
 async def test_unusable_directory(log: LogSimulator, tmp_path: Path) -> None:
