@@ -26,7 +26,7 @@ from tlog_clients.head_store import MemoryHeads
 from tlog_clients.log_reader import LogReader
 from tlog_clients.log_trust import LogTrust
 from tlog_clients.tree_rebuild import TreeRebuild
-from tlog_proofs import MAX_NOTE_BYTES
+from tlog_proofs import MAX_NOTE_BYTES, VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,9 +105,15 @@ async def audit_log(  # noqa: PLR0913 - keyword-only, all with a default
     before = await keeper.read()
     note = await fetcher.fetch("checkpoint", max_bytes=MAX_NOTE_BYTES)
     head_before = None if before is None else before.head
-    seen = _Heads.of(trust.open_head(note), trusted, head_before)
+    served = trust.open_signed(note)
+    seen = _Heads.of(served, trusted, head_before)
     newest = seen.newest
-    trust.check_quorum(newest)
+    try:
+        trust.check_quorum(served)
+        trust.check_quorum(newest)
+    except VerificationError:
+        await _advance(fetcher, seen, cache)  # two histories are more than a quorum that is missing
+        raise
     tree = None if before is None or fresh else await _restore(fetcher, before, seen, cache)
     if before is not None and tree is not None:
         run = AuditRun(fetcher, trust, newest, ())
@@ -185,6 +191,11 @@ class _Heads:
                 )
 
 
+async def _advance(fetcher: Fetcher, heads: _Heads, cache: TileCache | None) -> None:
+    for pair in heads.pairs:
+        advance(*pair, await fetch_consistency_proof(fetcher, *pair, cache))
+
+
 async def _restore(
     fetcher: Fetcher, before: AuditProgress, heads: _Heads, cache: TileCache | None
 ) -> TreeRebuild | None:
@@ -195,8 +206,7 @@ async def _restore(
     """
     tree = TreeRebuild.restore(before.size, before.edge)
     try:
-        for pair in heads.pairs:
-            advance(*pair, await fetch_consistency_proof(fetcher, *pair, cache))
+        await _advance(fetcher, heads, cache)
     except ForkDetectedError:
         raise
     except ConsistencyNotProvedError:

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tlog_clients.head_store import largest, vkeys_to_move
+from tlog_clients.head_store import largest
 from tlog_clients.log_trust import LogTrust
 from tlog_clients.state_file import StateFile
 from tlog_clients.strict_json import parse_json_object
@@ -54,31 +54,24 @@ class HeadFile:
 
     def read(self, log_key: LogKey | LogTrust) -> SignedCheckpoint | None:
         """Return the trusted head, as HeadStore says."""
-        return largest(self._open_heads(self._read_notes(), LogTrust.of(log_key)).values())
+        notes = self._read_notes()
+        return largest(self._find_head(notes, key) for key in LogTrust.of(log_key).keys)
 
     def replace(
-        self, log_key: LogKey | LogTrust, expected: SignedCheckpoint | None, new: SignedCheckpoint
+        self, log_key: LogKey, expected: SignedCheckpoint | None, new: SignedCheckpoint
     ) -> bool:
         """Keep `new` in place of `expected`, as HeadStore says."""
-        trust = LogTrust.of(log_key)
         with self._file.locked():
             notes = self._read_notes()
-            heads = self._open_heads(notes, trust)
-            if largest(heads.values()) != expected:
+            if self._find_head(notes, log_key) != expected:
                 return False
-            note = new.note.decode("utf-8")
-            moved = dict.fromkeys(vkeys_to_move(trust, heads, expected, new), note)
-            self._write_notes({**notes, **moved})
+            self._write_notes({**notes, log_key.vkey: new.note.decode("utf-8")})
         return True
 
-    def _open_heads(self, notes: Mapping[str, str], trust: LogTrust) -> dict[str, SignedCheckpoint]:
-        return {
-            key.vkey: self._open_head(notes[key.vkey], key)
-            for key in trust.keys
-            if key.vkey in notes
-        }
-
-    def _open_head(self, note: str, log_key: LogKey) -> SignedCheckpoint:
+    def _find_head(self, notes: Mapping[str, str], log_key: LogKey) -> SignedCheckpoint | None:
+        note = notes.get(log_key.vkey)
+        if note is None:
+            return None
         try:
             return open_checkpoint(note.encode("utf-8"), log_key)
         except (TlogError, UnicodeEncodeError) as error:

@@ -17,7 +17,7 @@ from tlog_clients.errors import (
 )
 from tlog_clients.head_proof import fetch_consistency_proof
 from tlog_clients.head_state import Step, TrustedHead, advance
-from tlog_clients.head_store import MemoryHeads
+from tlog_clients.head_store import MemoryHeads, largest
 from tlog_clients.log_trust import LogTrust
 from tlog_clients.tile_fetch import ABSENT, fetch_bundle, fetch_verified_tiles
 from tlog_proofs import (
@@ -33,6 +33,8 @@ from tlog_proofs import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from tlog_clients.fetch import Fetcher
     from tlog_clients.head_store import HeadStore
     from tlog_clients.log_trust import LogKey
@@ -58,6 +60,8 @@ class LogReader:
         """
         self._cache = cache
         self._accepting = asyncio.Lock()
+        # Owned by _accepting: notes of heads that were shown to be of one tree.
+        self._one_tree: frozenset[bytes] = frozenset()
         self._fetcher = fetcher
         self._log_trust = LogTrust.of(log_key)
         self._heads: HeadStore = heads if heads is not None else MemoryHeads()
@@ -74,14 +78,16 @@ class LogReader:
             FetchError: something could not be had.
         """
         note = await self._fetcher.fetch("checkpoint", max_bytes=MAX_NOTE_BYTES)
-        return await self.accept_head(self._log_trust.open_head(note))
+        return await self.accept_head(self._log_trust.open_signed(note))
 
     async def head(self) -> SignedCheckpoint:
         """Return the newest verified head; raises as check_head."""
         return (await self.check_head()).signed
 
     async def accept_head(self, served: SignedCheckpoint) -> TrustedHead:
-        """Check a head, verified by LogTrust.open_head, against the trusted one; keep the newer.
+        """Check a head that the log signed against those trusted, then its quorum; keep the newer.
+
+        A head that conflicts with a trusted one is a fork whoever cosigned it.
 
         Raises: as check_head.
         """
@@ -90,18 +96,48 @@ class LogReader:
 
     async def _accept_head(self, served: SignedCheckpoint) -> TrustedHead:
         for _ in range(_MAX_RACES):
-            trusted = await asyncio.to_thread(self._heads.read, self._log_trust)
-            proof = await fetch_consistency_proof(self._fetcher, trusted, served, self._cache)
-            decision = advance(trusted, served, proof)
-            if not decision.is_new or await asyncio.to_thread(
-                self._heads.replace, self._log_trust, trusted, decision.signed
-            ):
+            kept = await asyncio.to_thread(self._read_heads)
+            decision = await self._compare(served, tuple(kept.values()))
+            self._log_trust.check_quorum(served)
+            if await asyncio.to_thread(self._keep, kept, served):
                 if not self._log_trust.has_quorum(decision.signed):
                     # Kept by a client that asks for no quorum; the served one is of the same tree.
                     return TrustedHead(served, Step.BACKWARD)
                 return decision
-            # Another client moved the trusted head meanwhile: decide again against that one.
+            # Another client moved a trusted head meanwhile: decide again against that one.
         raise TrustedHeadChangedError
+
+    def _read_heads(self) -> dict[str, SignedCheckpoint]:
+        heads = {key.vkey: self._heads.read(key) for key in self._log_trust.keys}
+        return {vkey: head for vkey, head in heads.items() if head is not None}
+
+    async def _compare(
+        self, served: SignedCheckpoint, kept: Sequence[SignedCheckpoint]
+    ) -> TrustedHead:
+        """Compare the served head and all that are kept, of several keys, with the largest."""
+        trusted = largest(kept)
+        decision = await self._advance(trusted, served)
+        one_tree = self._one_tree if trusted is None or trusted.note in self._one_tree else ()
+        for head in kept:
+            if head != trusted and head.note not in one_tree:
+                await self._advance(head, decision.signed)
+        self._one_tree = frozenset(head.note for head in (served, *kept))
+        return decision
+
+    async def _advance(
+        self, trusted: SignedCheckpoint | None, served: SignedCheckpoint
+    ) -> TrustedHead:
+        proof = await fetch_consistency_proof(self._fetcher, trusted, served, self._cache)
+        return advance(trusted, served, proof)
+
+    def _keep(self, kept: Mapping[str, SignedCheckpoint], served: SignedCheckpoint) -> bool:
+        """Keep a head under each key that signed it; False when another client was faster."""
+        for key in self._log_trust.signing_keys(served.note):
+            before = kept.get(key.vkey)
+            is_newer = before is None or before.size < served.size
+            if is_newer and not self._heads.replace(key, before, served):
+                return False
+        return True
 
     async def get(self, index: int) -> bytes:
         """Return the bytes of an entry, which are those under the signed root.

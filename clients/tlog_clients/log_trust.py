@@ -15,7 +15,6 @@ from tlog_proofs import (
     MAX_POLICY_BYTES,
     MalformedError,
     Policy,
-    QuorumError,
     SignedCheckpoint,
     TlogError,
     TlogProof,
@@ -150,7 +149,7 @@ class LogTrust:
         """Whether check_quorum would return."""
         try:
             self.check_quorum(signed)
-        except QuorumError:
+        except TlogError:  # a wrong cosignature too: others keep heads that carry one
             return False
         return True
 
@@ -169,9 +168,9 @@ class LogTrust:
         trusted = self.keys if self.policy is None else self.policy
         return verify_tlog_proof(proof, leaf_hash, trusted)
 
-    def signing_vkeys(self, note: bytes) -> frozenset[str]:
-        """Return the vkeys of those keys that alone verify the checkpoint."""
-        return frozenset(key.vkey for key in self.keys if _is_signed_by(note, key))
+    def signing_keys(self, note: bytes) -> tuple[LogKey, ...]:
+        """Return those keys that alone verify the checkpoint."""
+        return tuple(key for key in self.keys if _is_signed_by(note, key))
 
 
 def _is_signed_by(note: bytes, key: LogKey) -> bool:

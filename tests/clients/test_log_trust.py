@@ -28,6 +28,8 @@ from tlog_proofs import (
     QuorumError,
     TlogError,
     UnknownKeyError,
+    format_note,
+    parse_note_unverified,
     parse_policy,
 )
 
@@ -99,6 +101,42 @@ async def test_appended_without_quorum_is_reported() -> None:
     assert (await client.append(b"third")).trust is Trust.TRUSTED
 
 
+@pytest.mark.parametrize("size", [300, 301, 350, 200])
+async def test_a_fork_without_quorum_is_a_fork(size: int) -> None:
+    """Who asks for a quorum finds a fork as others do: it is compared before it is counted."""
+    log, heads = cosigned(2), MemoryHeads()
+    trust = LogTrust.of(parse_policy(policy_text(log)))
+    before = await LogReader(log, trust, heads).head()
+    fork = LogSimulator(make_entries(size, salt="other "))
+    for ask in (LogReader(fork, trust, heads).head, lambda: audit_log(fork, trust, heads=heads)):
+        with pytest.raises((ForkDetectedError, ConsistencyNotProvedError)) as caught:
+            await ask()
+        assert {caught.value.old_note, caught.value.new_note} == {before.note, fork.checkpoint()}
+    client = LogClient(fork, trust, heads)
+    for append in (client.append(b"entry"), client.append_batch([b"more"])):
+        with pytest.raises((ForkDetectedError, ConsistencyNotProvedError)) as caught:
+            await append
+        assert caught.value.__notes__
+    assert heads.read(log.key) == before
+
+
+async def test_a_kept_head_with_a_wrong_cosignature() -> None:
+    """What a client that asks for no quorum kept, with junk in it, hinders no client by policy."""
+    log, heads = cosigned(2), MemoryHeads()
+    trust = LogTrust.of(parse_policy(policy_text(log)))
+    note = parse_note_unverified(cosigned(0).checkpoint())
+    wrong = [
+        key.cosign(cosigned(0).checkpoint(299).partition(b"\n\n")[0] + b"\n", 1)
+        for key in WITNESSES
+    ]
+    junk = format_note(note.text, [*note.signatures, *wrong])
+    heads.replace(log.key, None, LogTrust.of(log.key).open_signed(junk))
+    log.size = 200
+    checked = await LogReader(log, trust, heads).check_head()
+    assert (checked.signed.size, checked.step) == (200, Step.BACKWARD)
+    assert heads.read(log.key) == LogTrust.of(log.key).open_signed(junk)
+
+
 async def test_head_of_another_client_without_quorum() -> None:
     """A larger head kept by a client that asks for no quorum is held against the log, not given."""
     log = cosigned(0)
@@ -137,9 +175,10 @@ async def test_keys_side_by_side(tmp_path: Path, *, in_file: bool) -> None:
         await LogReader(log, both, heads).head()
 
 
-async def test_head_under_another_key_stays() -> None:
-    """A head that was not compared stays where it is: that key's users hold the log to it."""
-    heads = MemoryHeads()
+@pytest.mark.parametrize("in_file", [True, False])
+async def test_heads_of_all_keys_move(tmp_path: Path, *, in_file: bool) -> None:
+    """A head that both keys signed continues both heads kept, and is kept under both."""
+    heads = HeadFile(tmp_path / "heads.json") if in_file else MemoryHeads()
     log = LogSimulator(make_entries(300), size=100)
     new = Ed25519Signer(log.origin, NEW_SEED).verifier
     await LogReader(log, log.key, heads).head()
@@ -149,7 +188,46 @@ async def test_head_under_another_key_stays() -> None:
     log.further_seeds, log.size = (LogSimulator([]).seed,), 300
     assert (await LogReader(log, both, heads).head()).size == 300
     sizes = [head.size for key in both.keys if (head := heads.read(key))]
-    assert sizes == [100, 300]
+    assert sizes == [300, 300]
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+@pytest.mark.parametrize("sizes", [(100, 80, 120), (100, 80, 100), (100, 150, 120), (80, 80, 100)])
+@pytest.mark.parametrize("signs_new", [True, False])
+async def test_every_kept_head_is_compared(
+    tmp_path: Path, sizes: tuple[int, int, int], *, in_file: bool, signs_new: bool
+) -> None:
+    """Where the head under one of the keys is of another tree, that is a fork, and it stays."""
+    heads = HeadFile(tmp_path / "heads.json") if in_file else MemoryHeads()
+    log = LogSimulator(make_entries(300), size=sizes[0])
+    other = LogSimulator(make_entries(300, salt="other "), size=sizes[1], seed=NEW_SEED)
+    both = LogTrust.of([log.key, other.key])
+    kept = [await LogReader(source, source.key, heads).head() for source in (log, other)]
+    log.size = sizes[2]
+    if signs_new:
+        log.seed = NEW_SEED
+    # Of tiles, the log serves those of its own tree alone.
+    with pytest.raises((ForkDetectedError, ConsistencyNotProvedError)):
+        await LogReader(log, both, heads).head()
+    assert [heads.read(key) for key in both.keys] == kept
+
+
+async def test_a_head_that_one_key_no_longer_signs_is_compared_once() -> None:
+    """The head under the old key stays, and costs no tile each time that the log is asked."""
+    heads = MemoryHeads()
+    log = LogSimulator(make_entries(300), size=100)
+    new = Ed25519Signer(log.origin, NEW_SEED).verifier
+    await LogReader(log, log.key, heads).head()
+    log.seed, log.size = NEW_SEED, 200
+    reader = LogReader(log, LogTrust.of([LogSimulator([]).key, new]), heads)
+    await reader.head()
+    for size in (200, 300):
+        log.size = size
+        log.requests.clear()
+        assert (await reader.head()).size == size
+        tiles = [path for path in log.requests if path.startswith("tile")]
+        assert bool(tiles) is (size == 300)
+        assert len(tiles) == len(set(tiles)), "one proof, from the largest"
 
 
 async def test_keys_of_an_interrupted_audit(tmp_path: Path) -> None:
