@@ -7,6 +7,7 @@ import errno
 import ipaddress
 import re
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from tlog.errors import UsageError
 from tlog_proofs import MalformedError, parse_decimal
 
 MAX_PORT = 65535
+BACKLOG = 512  # connections that wait to be accepted
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:/@\s]+):(?P<port>[0-9]+)", re.ASCII)
 
 
@@ -46,7 +48,22 @@ def parse_address(text: str) -> Address:
 
 def is_loopback(address: Address) -> bool:
     """Whether every address that the host resolves to stays on this machine (OSError as it is)."""
-    return all(ipaddress.ip_address(target[0]).is_loopback for _, target in _resolve(address))
+    return all(host.is_loopback for host in _hosts(address))
+
+
+def collide(one: Address, other: Address) -> bool:
+    """Whether both cannot be listened on: some address of one is of the other (OSError as it is).
+
+    Free ports (0) are never the same.
+    """
+    if one.port != other.port or one.port == 0:
+        return False
+    ours, theirs = _hosts(one), _hosts(other)
+    return any(
+        a.version == b.version and (a == b or a.is_unspecified or b.is_unspecified)
+        for a in ours
+        for b in theirs
+    )
 
 
 def bind(address: Address) -> tuple[tuple[socket.socket, ...], Address]:
@@ -54,6 +71,8 @@ def bind(address: Address) -> tuple[tuple[socket.socket, ...], Address]:
 
     Raises:
         OSError: the host does not resolve, or an address cannot be bound.
+
+    Who binds may still be refused by `listen`: another socket, bound before, may listen by then.
     """
     with contextlib.ExitStack() as opened:
         sockets: list[socket.socket] = []
@@ -70,12 +89,33 @@ def bind(address: Address) -> tuple[tuple[socket.socket, ...], Address]:
                 if error.errno == errno.EADDRNOTAVAIL and sockets:
                     bound.close()
                     continue
-                message = f"listening on {target[0]}:{port}: {error.strerror}"
-                raise OSError(error.errno, message) from error
+                raise _refused((target[0], port), error) from error
             sockets.append(bound)
             port = bound.getsockname()[1]
         opened.pop_all()
         return tuple(sockets), Address(address.host, port)
+
+
+def listen(bound: socket.socket) -> None:
+    """Accept connections on a socket of `bind` from now on.
+
+    uvloop's own `listen` fails without an error: so it is done here, before a loop is given it.
+
+    Raises:
+        OSError: the address is taken by now; it is named.
+    """
+    try:
+        bound.listen(BACKLOG)
+    except OSError as error:
+        raise _refused(bound.getsockname(), error) from error
+
+
+def _refused(target: Sequence[Any], error: OSError) -> OSError:
+    return OSError(error.errno, f"listening on {target[0]}:{target[1]}: {error.strerror}")
+
+
+def _hosts(address: Address) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    return [ipaddress.ip_address(target[0]) for _, target in _resolve(address)]
 
 
 def _resolve(address: Address) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:

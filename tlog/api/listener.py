@@ -7,12 +7,11 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 
+from tlog.addresses import BACKLOG, listen
 from tlog.api.app import App
 from tlog.api.connection_table import ConnectionLimits
 from tlog.api.connections import Connections
 from tlog.tls import TlsMaterial
-
-BACKLOG = 512
 
 
 class Listener:
@@ -32,7 +31,11 @@ class Listener:
         self._servers: list[asyncio.Server] = []
 
     async def start(self) -> None:
-        """Accept connections."""
+        """Accept connections.
+
+        Raises:
+            OSError: an address is taken by now.
+        """
         self.connections.start()
         loop = asyncio.get_running_loop()
         make = self.connections.make
@@ -40,6 +43,7 @@ class Listener:
             if bound.family == socket.AF_UNIX:
                 server = await _serve_unix(make, bound)
             else:
+                listen(bound)
                 server = await loop.create_server(make, sock=bound, backlog=BACKLOG)
             self._servers.append(server)
 

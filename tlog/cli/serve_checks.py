@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tlog.addresses import is_loopback
+from tlog.addresses import collide, is_loopback
 from tlog.control import ControlDatabase
 from tlog.errors import LockHeldError, ServerError, TlsFileError
 from tlog.lock import DirectoryLock
@@ -29,9 +29,12 @@ def combination_problems(values: Mapping[str, Any]) -> Iterator[Found]:
         yield "tls_client_ca", "--tls-client-ca needs --tls-cert and --tls-key"
     if values["tls_client_required"] and authorities is None:
         yield "tls_client_required", "--tls-client-required needs --tls-client-ca"
+    public, admin = values["address"], values["admin_address"]
+    if admin is not None and collide(public, admin):
+        yield "admin_listen", "--admin-listen and --listen are one address: each needs its own"
     if values["behind_tls_proxy"] or certificate is not None:
         return
-    for key, address in (("listen", values["address"]), ("admin_listen", values["admin_address"])):
+    for key, address in (("listen", public), ("admin_listen", admin)):
         if address is not None and not is_loopback(address):
             sentence = (
                 f"{address.host} is not loopback: tokens and entries would travel unencrypted. "

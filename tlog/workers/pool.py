@@ -9,6 +9,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tlog.addresses import listen
 from tlog.api.read import MAX_ROW_BYTES
 from tlog.config import Config
 from tlog.errors import ServerError
@@ -20,7 +21,6 @@ from tlog_proofs import TILE_WIDTH
 
 ACCEPT_AT_ONCE = 64  # connections of one turn of the loop
 ACCEPT_PAUSE_S = 1.0  # when there are no descriptors left
-BACKLOG = 512
 MAX_BUNDLE_BYTES = TILE_WIDTH * MAX_ROW_BYTES
 
 
@@ -71,6 +71,7 @@ class WorkerPool:
 
         Raises:
             ServerError: one of them did not begin within READY_TICKS.
+            OSError: an address is taken by now.
         """
         loop = asyncio.get_running_loop()
         self._host.observe(self._announce)
@@ -87,7 +88,7 @@ class WorkerPool:
             message = f"a worker process did not begin within {ready_s:.0f} s"
             raise ServerError(message) from error
         for bound in self._sockets:
-            bound.listen(BACKLOG)
+            listen(bound)
             bound.setblocking(False)  # noqa: FBT003 - the name of the method says it
         self._accepting = True
         self._accept_all()
