@@ -161,24 +161,26 @@ async def _open_host_soon(config: Config) -> Host:
 
     A server whose lock file was removed is not found by the lock, but by its socket.
     """
-    if (config.data_dir / SOCKET_NAME).exists() and await _is_served(config):
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + SERVE_WAIT_S
+    if (config.data_dir / SOCKET_NAME).exists() and await _is_served(config, SERVE_WAIT_S):
         message = f"a server answers at {config.data_dir / SOCKET_NAME}"
         raise LockHeldError(message)
-    deadline = asyncio.get_running_loop().time() + SERVE_WAIT_S
     while True:
         try:
             return open_host(config)
         except LockHeldError:
-            if await _is_served(config) or asyncio.get_running_loop().time() > deadline:
+            left_s = deadline - loop.time()
+            if left_s <= 0 or await _is_served(config, left_s):
                 raise
         await asyncio.sleep(POLL_S)
 
 
-async def _is_served(config: Config) -> bool:
-    """Whether a server answers at the directory's socket."""
+async def _is_served(config: Config, within_s: float) -> bool:
+    """Whether a server answers at the directory's socket in time."""
     with socket_path(config.data_dir) as path:
         async with LocalClient(path) as client:
-            return await client.answers()
+            return await client.answers(within_s)
 
 
 async def _until_started(host: Host, stop: asyncio.Event) -> None:
@@ -198,13 +200,14 @@ async def local_client(config: Config) -> AsyncIterator[LocalClient]:
         DataDirectoryError: its kinds except LockHeldError, as Host.open.
         NotReachableError: somebody holds the lock and no server answered within COMMAND_WAIT_S.
     """
-    deadline = asyncio.get_running_loop().time() + COMMAND_WAIT_S
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + COMMAND_WAIT_S
     while True:
         # First the socket: a server whose lock file was removed still has the directory.
         if (config.data_dir / SOCKET_NAME).exists():
             with socket_path(config.data_dir) as path:
                 async with LocalClient(path) as client:
-                    if await client.answers():
+                    if await client.answers(deadline - loop.time()):
                         yield client
                         return
         try:
@@ -215,7 +218,7 @@ async def local_client(config: Config) -> AsyncIterator[LocalClient]:
             async with _served_to_itself(host) as client:
                 yield client
             return
-        if asyncio.get_running_loop().time() > deadline:
+        if loop.time() > deadline:
             message = f"{config.data_dir} is held by a process that does not answer"
             raise NotReachableError(message)
         await asyncio.sleep(POLL_S)

@@ -6,6 +6,7 @@ of a unix socket has at most 107 bytes, the path of DIR may have more.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import stat
@@ -113,11 +114,12 @@ class LocalClient:
         """Another way to the same server, for clients of a log: its URLs begin with LOCAL_URL."""
         return aiohttp.UnixConnector(self._path)
 
-    async def answers(self) -> bool:
-        """Whether a server answers there."""
+    async def answers(self, within_s: float = REQUEST_TIMEOUT_S) -> bool:
+        """Whether a server answers there in time: one that is stopped can be connected to."""
         try:
-            await self.request("GET", "/healthz")
-        except FetchError:
+            async with asyncio.timeout(within_s):
+                await self.request("GET", "/healthz")
+        except (FetchError, TimeoutError):
             return False
         return True
 

@@ -17,6 +17,7 @@ from tlog.errors import DataDirectoryError, LockHeldError, StoppingError
 from tlog.host import Host
 from tlog.local import bind_socket
 from tlog.lock import DirectoryLock
+from tlog_clients.errors import NotReachableError
 
 LIMIT_S = 20
 ORIGIN = "example.com/a"
@@ -162,6 +163,27 @@ async def test_a_command_waits_for_a_server_that_starts(tmp_path: Path) -> None:
         await host.stop()
         host.release()
         assert await asking == {"logs": []}
+
+
+async def test_a_stopped_server_is_not_waited_for_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is connected to and never answers: the wait is for all questions together."""
+    data_dir = tmp_path / "data"
+    init_directory(data_dir)
+    config = Config(data_dir=data_dir, disk_reserve_bytes=0)
+    monkeypatch.setattr(tlog.app, "COMMAND_WAIT_S", 0.2)
+    monkeypatch.setattr(tlog.app, "SERVE_WAIT_S", 0.2)
+    addresses = tlog.app.Addresses(Address("127.0.0.1", 0))
+    with DirectoryLock(data_dir), bind_socket(data_dir) as stopped:
+        stopped.listen()
+        async with asyncio.timeout(LIMIT_S):  # a single request has more
+            with pytest.raises(NotReachableError):
+                async with tlog.app.local_client(config):
+                    pass
+        async with asyncio.timeout(LIMIT_S):
+            with pytest.raises(LockHeldError):
+                await tlog.app.serve(config, addresses, asyncio.Event(), print)
 
 
 async def test_two_commands_at_once_both_succeed(tmp_path: Path) -> None:
