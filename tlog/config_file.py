@@ -22,7 +22,7 @@ _LONG_INTEGER_BITS = 64
 # What can hold a bracket or a line's end that means nothing, and those that do. A string that is
 # not closed is taken up to where it would have to be: the scan stays linear.
 _TOKEN = re.compile(
-    r'"""(?:\\.|[^\\])*?(?:"{3,5}|\Z)|' + r"'''.*?(?:'{3,5}|\Z)|"
+    r'"""(?:\\.|[^\\])*?(?:"{3,5}|\\?\Z)|' + r"'''.*?(?:'{3,5}|\Z)|"
     r'"(?:\\[^\n]|[^"\\\n])*"?|' + r"'[^'\n]*'?|"
     r"#[^\n]*|[\[\]{}\n]",
     re.DOTALL,

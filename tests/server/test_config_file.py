@@ -90,6 +90,15 @@ def test_every_problem_is_told_with_its_line() -> None:
     assert [setting.key for setting in file.settings] == ["b", "c", "t", "t.x"]
 
 
+@pytest.mark.parametrize("quotes", ['"""', "'''"])
+@pytest.mark.parametrize("end", ["", "\\", "\\\\", '"', '\\"', "'"])
+def test_a_string_that_is_not_closed_is_all_that_is_left(quotes: str, end: str) -> None:
+    """However the file ends: the scan does not begin again behind the quotes, line after line."""
+    file = parse_config(f"a = 1\nb = {quotes}\nc = 3\nd = 4\n{end}")
+    assert [setting.key for setting in file.settings] == ["a"]
+    assert [problem.key for problem in file.problems] == ["b"]
+
+
 @pytest.mark.parametrize(
     ("content", "line", "words"),
     [
