@@ -94,11 +94,11 @@ class AuditRun:
             detail = f"the signed root of size {self._newest.size} is not that of the entries"
             raise AuditMismatchError("checkpoint", 0, detail)
 
-    async def _fetch_stretch(self, index: int) -> _Stretch:
+    async def _fetch_stretch(self, index: int, max_bytes: int) -> _Stretch:
         width = tile_width(0, index, self._newest.size)
         bundle, tile = EntryBundle(index, width), Tile(0, index, width)
         with _must_be_served(bundle):
-            entries = await fetch_bundle(self._fetcher, bundle)
+            entries = await fetch_bundle(self._fetcher, bundle, max_bytes=max_bytes)
         with _must_be_served(tile):
             return entries, await fetch_tile(self._fetcher, tile)
 

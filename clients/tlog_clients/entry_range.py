@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from tlog_clients.errors import EntryMismatchError, HttpStatusError
+from tlog_clients.errors import EntryMismatchError, HttpStatusError, TooLargeError
 from tlog_clients.fetch_ahead import fetch_ahead
 from tlog_clients.tile_fetch import ABSENT, fetch_bundle, fetch_verified_tiles
 from tlog_proofs import (
@@ -59,7 +59,8 @@ class EntryRange:
     async def stretches(self, start: int, end: int) -> AsyncGenerator[Stretch, None]:
         """Yield the entries [start, end) in order, at most 256 at a time.
 
-        Requires 0 <= start <= end <= head.size. Memory: 24 MiB of entries fetched ahead.
+        Requires 0 <= start <= end <= head.size. Memory: 24 MiB of entries fetched ahead
+        of those yielded, which are 16 MiB at most.
 
         Raises:
             EntryMismatchError: other bytes were served.
@@ -73,14 +74,18 @@ class EntryRange:
             tiles = await fetch_verified_tiles(self._fetcher, self._head, wanted, self._cache)
 
             async def fetch_one(
-                index: int, start: int = start, stop: int = stop, tiles: VerifiedTiles = tiles
+                index: int,
+                max_bytes: int,
+                start: int = start,
+                stop: int = stop,
+                tiles: VerifiedTiles = tiles,
             ) -> Stretch:
                 bundle = EntryBundle(index, tile_width(0, index, self._head.size))
                 first, last = max(bundle.start, start), min(bundle.end, stop)
                 few = await self._fetch_few(bundle, range(first, last), tiles)
                 if few is not None:
                     return first, few
-                entries = await self._fetch_entries(bundle, tiles)
+                entries = await self._fetch_entries(bundle, tiles, max_bytes)
                 return first, entries[first - bundle.start : last - bundle.start]
 
             bundles = range(start // TILE_WIDTH, -(-stop // TILE_WIDTH))
@@ -114,20 +119,24 @@ class EntryRange:
         keeps_entries = self._cache is not None and self._cache.keep_entries
         return keeps_entries and bundle.width == TILE_WIDTH
 
-    async def _fetch_entries(self, bundle: EntryBundle, tiles: VerifiedTiles) -> tuple[bytes, ...]:
+    async def _fetch_entries(
+        self, bundle: EntryBundle, tiles: VerifiedTiles, max_bytes: int
+    ) -> tuple[bytes, ...]:
         if self._cache is None:
-            entries = await fetch_bundle(self._fetcher, bundle)
+            entries = await fetch_bundle(self._fetcher, bundle, max_bytes=max_bytes)
             _check_entries(bundle, entries, tiles)
             return entries
         origin = self._head.origin
         for data in (await self._cache.read(origin, [bundle])).values():
+            if len(data) > max_bytes:
+                raise TooLargeError(bundle.path, max_bytes)
             try:
                 entries = parse_entry_bundle(data, bundle.width)
                 _check_entries(bundle, entries, tiles)
             except (MalformedTileError, EntryMismatchError):
                 continue  # the cache is damaged: what the log serves is kept in its place
             return entries
-        entries = await fetch_bundle(self._fetcher, bundle)
+        entries = await fetch_bundle(self._fetcher, bundle, max_bytes=max_bytes)
         _check_entries(bundle, entries, tiles)
         if self._cache.keep_entries:
             await self._cache.write(origin, {bundle: format_entry_bundle(entries)})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tlog_clients.errors import HttpStatusError
 from tlog_proofs import (
     HASH_SIZE,
+    MAX_BUNDLE_BYTES,
     MAX_ENTRY_BYTES,
     TILE_WIDTH,
     EntryBundle,
@@ -47,26 +48,31 @@ async def fetch_tile(fetcher: Fetcher, tile: Tile) -> bytes:
     except HttpStatusError as absent:
         if tile.is_full or absent.status not in ABSENT:
             raise
-        data = await _fetch_instead(fetcher, Tile(tile.level, tile.index), absent)
+        full = Tile(tile.level, tile.index)
+        data = await _fetch_instead(fetcher, full, absent, HASH_SIZE * TILE_WIDTH)
         data = data[: HASH_SIZE * tile.width]
     check_tile(tile, data)
     return data
 
 
-async def fetch_bundle(fetcher: Fetcher, bundle: EntryBundle) -> tuple[bytes, ...]:
+async def fetch_bundle(
+    fetcher: Fetcher, bundle: EntryBundle, *, max_bytes: int = MAX_BUNDLE_BYTES
+) -> tuple[bytes, ...]:
     """Return the entries of a bundle that a verified tree size requires; not yet verified.
 
     Raises:
         MalformedTileError: not exactly `bundle.width` entries.
+        TooLargeError: it is longer than max_bytes, or than its width allows.
         FetchError: neither the partial nor the full bundle could be had.
     Source: C2SP tlog-tiles, section "Log entries".
     """
     try:
-        data = await fetcher.fetch(bundle.path, max_bytes=_max_bundle_bytes(bundle.width))
+        bound = min(max_bytes, _max_bundle_bytes(bundle.width))
+        data = await fetcher.fetch(bundle.path, max_bytes=bound)
     except HttpStatusError as absent:
         if bundle.width == TILE_WIDTH or absent.status not in ABSENT:
             raise
-        data = await _fetch_instead(fetcher, EntryBundle(bundle.index), absent)
+        data = await _fetch_instead(fetcher, EntryBundle(bundle.index), absent, max_bytes)
         return parse_entry_bundle(data, TILE_WIDTH)[: bundle.width]
     return parse_entry_bundle(data, bundle.width)
 
@@ -141,11 +147,10 @@ async def cancel_all(tasks: Sequence[asyncio.Future[bytes]]) -> None:
 
 
 async def _fetch_instead(
-    fetcher: Fetcher, full: Tile | EntryBundle, absent: HttpStatusError
+    fetcher: Fetcher, full: Tile | EntryBundle, absent: HttpStatusError, max_bytes: int
 ) -> bytes:
-    bound = HASH_SIZE * TILE_WIDTH if isinstance(full, Tile) else _max_bundle_bytes(TILE_WIDTH)
     try:
-        return await fetcher.fetch(full.path, max_bytes=bound)
+        return await fetcher.fetch(full.path, max_bytes=max_bytes)
     except HttpStatusError as also_absent:
         if also_absent.status in ABSENT:
             raise absent from None  # the resource that the tree size names
