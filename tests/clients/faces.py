@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -24,6 +24,7 @@ class BlockingAsyncLog:
         self._log = AsyncLog(url, **settings)
         self._runner = asyncio.Runner()
         self._is_closed = False
+        self._under_way: list[Generator[Any, None, None]] = []  # iterators that were given
         self._runner.run(self._log.__aenter__())
         self.verify = self._log.verify
 
@@ -31,6 +32,8 @@ class BlockingAsyncLog:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        for iterator in self._under_way:
+            iterator.close()
         self._runner.run(self._log.__aexit__(None, None, None))
         self._runner.close()
         self._is_closed = True
@@ -59,6 +62,11 @@ class BlockingAsyncLog:
         return self._iterate(self._log.follow(start, **options))
 
     def _iterate(self, items: AsyncGenerator[_Item, None]) -> Iterator[_Item]:
+        iterator = self._steps(items)
+        self._under_way.append(iterator)
+        return iterator
+
+    def _steps(self, items: AsyncGenerator[_Item, None]) -> Generator[_Item, None, None]:
         async def step() -> tuple[_Item] | None:
             try:
                 return (await anext(items),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,10 +26,11 @@ class Watch:
     overlaps: int = 0  # batches begun while another one of the same database was under way
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def open(self, path: str, **options: Any) -> WatchedDB:  # noqa: ANN401 - plyvel's own
+    def open(self, name: bytes, **options: Any) -> WatchedDB:  # noqa: ANN401 - plyvel's own
         """In place of plyvel.DB."""
+        path = os.fsdecode(name)
         self.opened.append({"path": path, **options})
-        return WatchedDB(self, path, _REAL(path, **options))
+        return WatchedDB(self, path, _REAL(name, **options))
 
 
 class WatchedDB:
