@@ -56,8 +56,8 @@ class LogTime:
     def __post_init__(self) -> None:
         # How long the server was down nobody knows; what passes from now on is measured.
         self._asked = self._now()  # (wall, boot) seconds of the t that was given last
-        self._set_mark(self._asked)
         self._confirmed: tuple[int, float] | None = None  # (wall, boot) when it was vouched for
+        self._set_mark(self._asked)
 
     def problem(self) -> str | None:
         """Why nothing may be stamped now, as one sentence, or None."""
@@ -116,10 +116,12 @@ class LogTime:
     def _set_mark(self, moment: tuple[int, float]) -> None:
         """Measure from a moment on; by a clock that was behind no jump can be measured.
 
-        A mark that was right stays one while the clock is behind: what follows is measured by it.
+        Unless somebody vouched for it. A mark that was right stays one while the clock is behind:
+        what follows is measured by it.
         """
         self._mark = moment
-        self._mark_wrong = self.newest_t - moment[0] > self.max_behind_s
+        is_behind = self.newest_t - moment[0] > self.max_behind_s
+        self._mark_wrong = is_behind and self._confirmed is None
 
     def _now(self) -> tuple[int, float]:
         return self.clock.wall_ms() // 1000, self.clock.boot_s()

@@ -82,6 +82,27 @@ def test_the_command_line_is_light() -> None:
     assert done.stdout == b"False False\n"
 
 
+def test_interrupted_while_it_is_imported() -> None:
+    """Nothing more is imported to say so: it may be what was interrupted."""
+    code = (
+        "import sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'tlog_clients': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from tlog.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "head", "--url", URL],
+        capture_output=True,
+        timeout=TIMEOUT_S,
+        check=False,
+        cwd=ROOT,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"tlog: interrupted\n")
+
+
 def test_no_home_directory(tmp_path: Path) -> None:
     """Where no default state file can be named, --state is asked for; with it, all is well."""
     code = (

@@ -248,6 +248,23 @@ async def test_a_confirmed_clock_behind_stamps_no_lower_time(tmp_path: Path) -> 
         assert log.store.newest_commit().t == newest + 10
 
 
+async def test_a_jump_ahead_is_noticed_after_a_confirmation_too(tmp_path: Path) -> None:
+    """Whoever vouched for a clock that was behind said what later jumps are measured from."""
+    async with running_log(tmp_path) as log:
+        log.clock.wall_s -= 3000
+        log.sequencer.confirm_clock()
+        await log.sequencer.append([b"one"])
+        log.clock.wall_s += 200_000
+        log.clock.boot += 1
+        with pytest.raises(ReadOnlyError, match="jumped 199999 s ahead"):
+            await log.sequencer.append([b"two"])
+        log.clock.wall_s -= 200_000
+        await log.sequencer.append([b"two"])
+        log.clock.wall_s += 3100
+        log.clock.boot += 3100
+        await log.sequencer.append([b"three"])
+
+
 async def test_a_confirmation_is_of_the_clock_as_it_stood(tmp_path: Path) -> None:
     """A clock that jumps further back than it was when it was vouched for is refused again."""
     async with running_log(tmp_path) as log:

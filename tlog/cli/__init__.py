@@ -8,6 +8,7 @@ import click
 
 from tlog_proofs import __version__
 
+EXIT_INTERRUPTED = 130
 _COMMANDS = (
     "init",
     "log",
@@ -46,8 +47,12 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort, click.ClickException):
             raise
-        except (Exception, KeyboardInterrupt) as error:
-            # Imported late, with the client library: until then Ctrl-C shows a traceback.
+        except KeyboardInterrupt:
+            # Without another import: it may be one that was interrupted.
+            click.echo("tlog: interrupted", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+        except Exception as error:
+            # Imported late, with the client library.
             from tlog.cli.errors import as_failure  # noqa: PLC0415
 
             failure = as_failure(error)

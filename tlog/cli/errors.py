@@ -42,7 +42,6 @@ CHECK_FAILED = 1
 USAGE = 2
 UNREACHABLE = 3
 REFUSED = 4
-INTERRUPTED = 130
 
 # The first class that an error is an instance of decides: subclasses stand before their bases.
 _EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
@@ -100,16 +99,15 @@ def exit_code(error: Exception) -> int | None:
     return CHECK_FAILED if isinstance(error, TlogError) else None
 
 
-def as_failure(error: BaseException) -> Failure | None:
+def as_failure(error: Exception) -> Failure | None:
     """Turn an error into a Failure; None for a defect, which deserves its traceback."""
     if isinstance(error, Failure):
         return error
-    if isinstance(error, KeyboardInterrupt):
-        return Failure("interrupted", INTERRUPTED)
     if isinstance(error, BrokenPipeError):
         # What is still buffered can go nowhere; without this Python complains when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if not isinstance(error, Exception) or (code := exit_code(error)) is None:
+    code = exit_code(error)
+    if code is None:
         return None
     sentences = [_sentence(error), *getattr(error, "__notes__", ())]
     evidence = error.evidence if isinstance(error, ConsistencyNotProvedError) else ""
