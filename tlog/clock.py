@@ -63,11 +63,9 @@ class LogTime:
         """Why nothing may be stamped now, as one sentence, or None."""
         now = self.clock.wall_ms() // 1000
         behind = self.newest_t - now
-        if behind <= 0:
-            self._confirmed = None
-            if self._mark_wrong:
-                self._set_mark(self._now())
-        elif behind > self.max_behind_s and not self._is_confirmed(now):
+        if behind <= 0 and self._mark_wrong:
+            self._set_mark(self._now())
+        if behind > self.max_behind_s and not self._is_confirmed(now):
             return (
                 f"the clock is {behind} s behind the newest entry: set it right, "
                 "or run `tlog log confirm-clock`"
@@ -79,6 +77,8 @@ class LogTime:
                 f"the clock jumped {int(ahead)} s ahead of the time that has passed since "
                 "the last batch: set it right, or run `tlog log confirm-clock`"
             )
+        if behind <= 0:
+            self._confirmed = None  # it has caught up
         return None
 
     def next_t(self) -> int | None:
