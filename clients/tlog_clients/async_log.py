@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Self
 
@@ -17,6 +15,7 @@ from tlog_clients.log_client import AppendResult, BatchResult, LogClient
 from tlog_clients.log_places import CachePlace, StatePlace, open_cache, open_state
 from tlog_clients.log_trust import LogTrust, TrustSource
 from tlog_clients.log_url import is_tlog_url
+from tlog_clients.patience import Patience, Stop
 from tlog_clients.retry import DEFAULT_RETRY_FOR_S, Retries, RetryPolicy
 from tlog_clients.submission import EntryTooLargeError
 from tlog_proofs import TlogError, TlogProof
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from tlog_proofs import SignedCheckpoint
 
 DEFAULT_POLL_S = 1.0
-Stop = Callable[[], bool]
-"""Says whether following is to end, as threading.Event.is_set does."""
 
 
 class AsyncLog:
@@ -216,8 +213,10 @@ class AsyncLog:
         Args:
             start: the first index, which may lie beyond the newest entry.
             poll_s: seconds between two questions for a newer head.
-            timeout_s: ends when nothing new came for so long; 0: at the newest entry. None: never.
-            stop: asked before each entry and each pause; ends when it is true.
+            timeout_s: ends when nothing new came for so long, and a second later where the server
+                does not answer; 0: at the newest entry. None: never.
+            stop: asked before each entry, and five times a second while there is none; ends when it
+                is true.
 
         Raises:
             ValueError: start is negative.
@@ -237,26 +236,30 @@ class AsyncLog:
         """Yield what follow yields as (index, entries), up to 256 at a time."""
         if start < 0:
             raise ValueError(f"expected an index from 0 on, got {start}")
-        position, news_s = start, time.monotonic()
-        while stop is None or not stop():
-            asked_s = time.monotonic()
-            head = await self.head()
-            if head.size > position:
-                async with aclosing(self._range(head).stretches(position, head.size)) as stretches:
-                    async for stretch in stretches:
-                        yield stretch
-                position, news_s = head.size, time.monotonic()
-            now_s = time.monotonic()
-            if timeout_s is not None and now_s - news_s >= timeout_s:
+        position, patience = start, Patience(stop, timeout_s)
+        while not patience.is_told_to_end():
+            patience.ask()
+            head = await patience.unless_over(self.head())
+            if head is None:
                 return
-            pause_s = max(0.0, asked_s + poll_s - now_s)
-            if timeout_s is not None:
-                pause_s = min(pause_s, news_s + timeout_s - now_s)
-            await asyncio.sleep(pause_s)
+            if head.size > position:
+                patience.note_news()
+                async with aclosing(self._range(head).stretches(position, head.size)) as stretches:
+                    while (part := await patience.unless_over(_next(stretches))) is not None:
+                        yield part
+                        patience.note_news()
+                        position += len(part[1])
+            if position < head.size or patience.is_without_news():
+                return
+            await patience.pause(poll_s)
 
     def _range(self, head: SignedCheckpoint) -> EntryRange:
         has_entries = is_tlog_url(self.url)
         return EntryRange(self._fetcher, head, self._cache, has_entries=has_entries)
+
+
+async def _next(stretches: AsyncGenerator[Stretch, None]) -> Stretch | None:
+    return await anext(stretches, None)
 
 
 def numbered(stretch: Stretch) -> Iterator[tuple[int, bytes]]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from tlog_clients.async_log import DEFAULT_POLL_S, AsyncLog, Stop, numbered
+from tlog_clients.async_log import DEFAULT_POLL_S, AsyncLog, numbered
 from tlog_clients.entry_batches import join_results, note_before, split_batches
 from tlog_clients.fetch import DEFAULT_TIMEOUT_S
 from tlog_clients.log_trust import LogTrust, TrustSource
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tlog_clients.entry_range import Stretch
     from tlog_clients.log_client import AppendResult, BatchResult
     from tlog_clients.log_places import CachePlace, StatePlace
+    from tlog_clients.patience import Stop
     from tlog_proofs import SignedCheckpoint
 
 

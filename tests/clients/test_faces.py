@@ -43,6 +43,7 @@ from tlog_proofs import (
 )
 
 SIZE = 700
+TIMEOUT_S = 30.0
 
 
 @pytest.fixture
@@ -223,6 +224,32 @@ def test_follow_stops(open_log: Opener) -> None:
         timer.start()
         assert list(log.follow(SIZE, poll_s=0.01, stop=stop.is_set)) == []
         timer.join()
+
+
+@pytest.mark.parametrize("stalled", ["checkpoint", "tile/entries/001"])
+@pytest.mark.parametrize("by", ["stop", "timeout"])
+def test_follow_stops_while_nobody_answers(open_log: Opener, stalled: str, by: str) -> None:
+    """It ends when it is told to, or its time is over, also while the server gives no answer."""
+    stop = threading.Event()
+    options = {"stop": stop.is_set} if by == "stop" else {"timeout_s": 0.01}
+
+    def stall(path: str, data: bytes | None) -> bytes | None:
+        if path.startswith(stalled):
+            stop.set()
+            raise HttpStatusError(path, 503)
+        return data
+
+    with open_log(retry_for_s=1e6) as log:
+        log.head()
+        open_log.served.log.answer = stall
+        ends = threading.Timer(TIMEOUT_S, setattr, (open_log.served.log, "answer", None))
+        ends.start()
+        seen = [index for index, _ in log.follow(0, poll_s=0.01, **options)]
+        assert ends.is_alive(), "it waited for the answer"
+        ends.cancel()
+        assert seen == list(range(0 if stalled == "checkpoint" else 256))
+        open_log.served.log.answer = None
+        assert log.head().size == SIZE
 
 
 def test_follow_finds_a_fork(open_log: Opener) -> None:
