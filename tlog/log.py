@@ -355,4 +355,9 @@ class Log:
 
 def _advised(reason: str) -> str:
     """Why a log is read-only, with what has to be done first where the disk is full."""
-    return f"{reason}; free space on the disk first" if is_full(reason) else reason
+    if not is_full(reason):
+        return reason
+    restarts = "restart the server" in reason
+    return (
+        f"{reason}; free space on the disk{' first' if restarts else ', then restart the server'}"
+    )
