@@ -15,6 +15,7 @@ from tlog.sqlite import (
     check_row,
     create_database,
     open_database,
+    open_unchanged,
     row_digest,
     wrapping,
     writing,
@@ -89,14 +90,16 @@ class LogRow:
 class ControlDatabase:
     """The rows of control.db; calls block, and are made by one thread at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, unchanged: bool = False) -> None:
         """Open an existing control.db; `heads` is the directory of the head store.
+
+        unchanged: only read, and change no file; for one that nobody else has.
 
         Raises:
             ControlDatabaseError: it is missing, damaged, or of another format.
         """
         try:
-            self._database = open_database(path)
+            self._database = open_unchanged(path) if unchanged else open_database(path)
         except StoreError as error:
             raise ControlDatabaseError(str(error)) from error
         try:

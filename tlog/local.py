@@ -81,6 +81,23 @@ def socket_path(data_dir: Path) -> Iterator[str]:
         os.close(directory)
 
 
+def is_listened_at(data_dir: Path) -> bool:
+    """Whether a server has DIR/tlog.sock, were it stopped or its lock file gone; asks it nothing.
+
+    Raises:
+        DataDirectoryError: DIR cannot be opened.
+    """
+    with socket_path(data_dir) as path, socket.socket(socket.AF_UNIX) as connection:
+        connection.setblocking(False)  # noqa: FBT003 - the name of the method says it
+        try:
+            connection.connect(path)
+        except BlockingIOError:
+            return True  # it has many connections to accept
+        except OSError:
+            return False
+        return True
+
+
 class LocalClient:
     """Asks the server at a unix socket; an asynchronous context manager."""
 

@@ -20,8 +20,8 @@ _ATTEMPTS = 10
 class DirectoryLock:
     """`DIR/lock`, held from construction to `release`."""
 
-    def __init__(self, data_dir: Path) -> None:
-        """Take the lock of an existing directory, without waiting.
+    def __init__(self, data_dir: Path, *, make: bool = True) -> None:
+        """Take the lock of an existing directory, without waiting; make: its file, if need be.
 
         Raises:
             LockHeldError: another process holds it.
@@ -29,7 +29,7 @@ class DirectoryLock:
         """
         self._path = data_dir / "lock"
         for _ in range(_ATTEMPTS):
-            self._descriptor = _take(self._path)
+            self._descriptor = _take(self._path, make=make)
             if self.is_in_place():
                 return
             self.release()  # the file was replaced before it was locked: the new one counts
@@ -68,10 +68,11 @@ class DirectoryLock:
         self.release()
 
 
-def _take(path: Path) -> int:
-    """A descriptor of the file, which is made if it is not there, with the lock on it."""
+def _take(path: Path, *, make: bool) -> int:
+    """A descriptor of the file with the lock on it; make: if it is not there."""
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if make else 0)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(path, flags, 0o600)
     except OSError as error:
         message = f"opening the lock of {path.parent}: {error.strerror}"
         raise DataDirectoryError(message) from error

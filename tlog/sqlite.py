@@ -58,12 +58,34 @@ def open_database(path: Path) -> sqlite3.Connection:
         return connection
 
 
+def open_unchanged(path: Path) -> sqlite3.Connection:
+    """Open an existing database that nobody else has, to read from it and to change no file.
+
+    What a crash left in the write-ahead log is read from there, if its index is left too.
+
+    Raises:
+        StoreError: it is missing or cannot be read.
+    """
+    beside = [path.with_name(f"{path.name}-{what}") for what in ("wal", "shm")]
+    # To read a write-ahead log SQLite needs its index; it makes what is missing of the two.
+    how = "readonly_shm=1" if all(file.exists() for file in beside) else "immutable=1"
+    with wrapping(path.name):
+        connection = sqlite3.connect(f"{_address(path)}?mode=ro&{how}", uri=True)
+        try:
+            connection.execute("PRAGMA trusted_schema = OFF")
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _address(path: Path) -> str:
+    return f"file:{quote(os.fsencode(path.absolute()))}"
+
+
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"file:{quote(os.fsencode(path.absolute()))}?mode={mode}",
-        uri=True,
-        check_same_thread=False,
-    )
+    connection = sqlite3.connect(f"{_address(path)}?mode={mode}", uri=True, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
         connection.execute("PRAGMA synchronous = FULL")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from tlog.addresses import collide, is_loopback
 from tlog.control import ControlDatabase
 from tlog.errors import LockHeldError, ServerError, TlsFileError
+from tlog.local import is_listened_at
 from tlog.lock import DirectoryLock
 from tlog.tls import make_context
 from tlog.tls_files import TlsFiles
@@ -57,7 +59,7 @@ def tls_problems(values: Mapping[str, Any]) -> Iterator[Found]:
 
 
 def directory_problems(data_dir: Path) -> Iterator[Found]:
-    """What is wrong with a data directory and its heads.
+    """What is wrong with a data directory and its heads; no file is changed, made or removed.
 
     Raises:
         LockHeldError: a server or a command has it, so that its heads cannot be asked for.
@@ -67,8 +69,13 @@ def directory_problems(data_dir: Path) -> Iterator[Found]:
         yield "data", f"{data_dir} is no data directory: run `tlog init` first"
         return
     try:
-        with DirectoryLock(data_dir):
-            control = ControlDatabase(control_path)
+        if is_listened_at(data_dir):
+            message = f"a server has {data_dir}"
+            raise LockHeldError(message)
+        # Who has no lock file has no server, but commands that are about to make one.
+        there = (data_dir / "lock").exists()
+        with DirectoryLock(data_dir, make=False) if there else nullcontext():
+            control = ControlDatabase(control_path, unchanged=True)
             heads = control.heads
             control.close()
     except LockHeldError:
