@@ -6,7 +6,9 @@ each of which tomllib reads by itself.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -60,7 +62,11 @@ class ConfigFile:
 def read_config_file(path: Path) -> ConfigFile:
     """Read a file of at most MAX_FILE_BYTES; one that cannot be read is a problem like others."""
     try:
-        with path.open("rb") as file:
+        # A pipe in the file's place must not be waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return _nothing(Problem("expected a file, got something else"))
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         return _nothing(Problem(f"cannot be read: {error.strerror}"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -137,6 +138,8 @@ def test_what_is_typed_wins_over_the_file(
         ("workers = [2]", ("workers", "an integer", "an array")),
         ("[workers]", ("workers", "an integer", "a table")),
         ("workers = 2024-01-01", ("workers", "an integer", "date")),
+        (f"workers = 0x{'f' * 4000}", ("workers", "of 1 to 64", "an integer of 16000 bits")),
+        (f"disk_reserve = 0x{'f' * 4000}", ("disk_reserve", "an integer of 16000 bits")),
         ("worker = 2", ("worker", "unknown key", "nearest is workers")),
         ("log-level = 2", ("log-level", "unknown key", "nearest is log_level")),
         ("tls.cert = 2", ("tls.cert", "unknown key", "nearest is tls_cert")),
@@ -194,12 +197,26 @@ def test_all_errors_come_at_once_in_the_order_of_their_lines(tmp_path: Path) -> 
 
 
 def test_a_file_that_cannot_be_read_is_a_wrong_file(tmp_path: Path) -> None:
-    """Absent, or a directory: one sentence and exit 2."""
-    for path in (tmp_path / "absent", tmp_path):
+    """Absent, a directory, or a pipe, which is not waited for: one sentence and exit 2."""
+    os.mkfifo(tmp_path / "pipe")
+    for path, words in (
+        (tmp_path / "absent", "cannot be read: "),
+        (tmp_path, "expected a file"),
+        (tmp_path / "pipe", "expected a file"),
+    ):
         for command in (("serve", "--config"), ("config", "check")):
             lines = run(*command, path, code=2).stderr.splitlines()
-            assert lines[0].startswith(f"{path}: cannot be read: ")
+            assert lines[0].startswith(f"{path}: {words}")
             assert len(lines) == 2
+
+
+def test_unknown_keys_are_not_told_of_without_end(tmp_path: Path) -> None:
+    """Of a file of any size a hundred lines are enough."""
+    file = tmp_path / "tlog.toml"
+    file.write_text("".join(f"k{number} = 1\n" for number in range(5000)), encoding="utf-8")
+    lines = run("config", "check", file, code=2).stderr.splitlines()
+    assert len(lines) < 110
+    assert f"{file}: has more errors: mend these first" in lines
 
 
 def test_check_prints_every_setting_and_where_it_comes_from(data: Path) -> None:

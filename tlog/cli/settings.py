@@ -17,11 +17,19 @@ from typing import TypeVar
 
 import click
 
-from tlog.config_file import Problem, Setting, describe, quoted, read_config_file
+from tlog.config_file import (
+    MAX_PROBLEMS,
+    Problem,
+    Setting,
+    describe,
+    quoted,
+    read_config_file,
+)
 from tlog_clients import printable
 
 _MAX_LINE_CHARS = 1000
 _MAX_COMPARED_CHARS = 64
+_INTEGER_BITS = 64
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
 
@@ -89,6 +97,11 @@ def read_settings(path: Path, command: click.Command) -> Settings:
     lines: dict[str, int] = {}
     problems = list(file.problems)
     for setting in file.settings:
+        if len(problems) > MAX_PROBLEMS:
+            break  # parse_config, or the line below, has said that there are more
+        if len(problems) == MAX_PROBLEMS:
+            problems.append(Problem("has more errors: mend these first"))
+            break
         option = options.get(setting.key)
         if option is None:
             problems.append(_unknown(setting, options))
@@ -200,6 +213,8 @@ def _refusal(
 def _has_type(option: click.Option, value: object) -> bool:
     if option.is_flag:
         return isinstance(value, bool)
+    if isinstance(value, int) and value.bit_length() > _INTEGER_BITS:
+        return False  # larger ones have no text in messages, and no float
     if isinstance(option.type, click.types.IntParamType):
         return isinstance(value, int) and not isinstance(value, bool)
     if isinstance(option.type, click.types.FloatParamType):
