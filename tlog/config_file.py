@@ -64,9 +64,10 @@ def read_config_file(path: Path) -> ConfigFile:
     try:
         # A pipe in the file's place must not be waited for.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            return _nothing(Problem("expected a file, got something else"))
         with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return _nothing(Problem("expected a file, got something else"))
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         return _nothing(Problem(f"cannot be read: {error.strerror}"))
