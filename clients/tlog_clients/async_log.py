@@ -18,7 +18,7 @@ from tlog_clients.log_url import is_tlog_url
 from tlog_clients.patience import Patience, Stop
 from tlog_clients.retry import DEFAULT_RETRY_FOR_S, Retries, RetryPolicy
 from tlog_clients.submission import EntryTooLargeError
-from tlog_proofs import TlogError, TlogProof
+from tlog_proofs import TlogProof
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -124,17 +124,19 @@ class AsyncLog:
 
         Raises:
             EntryTooLargeError: there is none, or one is too large.
-            ValueError: not as many ids as entries.
-            TlogError: as LogClient.append_batch; a note (PEP 678) says which entries stand.
+            ValueError: not as many ids as entries; nothing was sent where both have a length.
+            TlogError: as LogClient.append_batch.
+
+        A note (PEP 678) of any error, also one of the iterables, says which entries stand.
         """
         joined: BatchResult | None = None
-        for batch, batch_ids in split_batches(entries, ids):
-            try:
+        try:
+            for batch, batch_ids in split_batches(entries, ids):
                 result = await self.append_batch(batch, batch_ids, is_fresh=ids is None)
-            except TlogError as error:
-                note_before(error, joined)
-                raise
-            joined = join_results(joined, result)
+                joined = join_results(joined, result)
+        except Exception as error:
+            note_before(error, joined)
+            raise
         if joined is None:
             raise EntryTooLargeError("expected at least one entry, got none")
         return joined

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,6 @@ from tlog_clients.submission import MAX_BATCH_BODY_BYTES, MAX_BATCH_ENTRIES, bat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from tlog_proofs import TlogError
 
 Batch = tuple[list[bytes], list[str]]
 """Entries, and an id for each."""
@@ -26,8 +25,9 @@ def split_batches(entries: Iterable[bytes], ids: Iterable[str] | None) -> Iterat
     Without ids they get random ones.
 
     Raises:
-        ValueError: not as many ids as entries.
+        ValueError: not as many ids as entries: at once where both have a length.
     """
+    _check_lengths(entries, ids)
     batch: Batch = ([], [])
     body_bytes = 0
     named = zip(entries, _random_ids() if ids is None else ids, strict=ids is not None)
@@ -62,7 +62,7 @@ def join_results(before: BatchResult | None, after: BatchResult) -> BatchResult:
     )
 
 
-def note_before(error: TlogError, before: BatchResult | None) -> None:
+def note_before(error: Exception, before: BatchResult | None) -> None:
     """Say in an error of a later batch which entries stand."""
     if before is not None:
         error.add_note(
@@ -77,3 +77,8 @@ def _random_ids() -> Iterator[str]:
     while True:
         number += 1
         yield f"{prefix}-{number}"
+
+
+def _check_lengths(entries: object, ids: object) -> None:
+    if isinstance(entries, Sized) and isinstance(ids, Sized) and len(entries) != len(ids):
+        raise ValueError(f"expected an id for each of {len(entries)} entries, got {len(ids)} ids")

@@ -15,7 +15,7 @@ from tlog_clients.log_trust import LogTrust, TrustSource
 from tlog_clients.loop_thread import LoopThread
 from tlog_clients.retry import DEFAULT_RETRY_FOR_S
 from tlog_clients.submission import EntryTooLargeError
-from tlog_proofs import TlogError, TlogProof
+from tlog_proofs import TlogProof
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -109,13 +109,13 @@ class Log:
     ) -> BatchResult:
         """Append entries in order; as AsyncLog.append_many. They are read in the calling thread."""
         joined: BatchResult | None = None
-        for batch, batch_ids in split_batches(entries, ids):
-            try:
+        try:
+            for batch, batch_ids in split_batches(entries, ids):
                 result = self._append_batch(batch, batch_ids, is_fresh=ids is None)
-            except TlogError as error:
-                note_before(error, joined)
-                raise
-            joined = join_results(joined, result)
+                joined = join_results(joined, result)
+        except Exception as error:
+            note_before(error, joined)
+            raise
         if joined is None:
             raise EntryTooLargeError("expected at least one entry, got none")
         return joined

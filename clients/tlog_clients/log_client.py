@@ -131,7 +131,7 @@ class LogClient(LogReader):
         must_be_new = entry_id is None or is_fresh or submitted.is_new
         lowest_new = index if must_be_new else None
         if submitted.proof is None:
-            _check_new(lowest_new, known_size)
+            _check_new([index], lowest_new, known_size)
             return AppendResult(index, submitted.leaf_hash, submitted.state)
         with _committed_at(str(index)):
             proof = parse_tlog_proof(submitted.proof)
@@ -142,7 +142,7 @@ class LogClient(LogReader):
             head = self._log_trust.verify_signed(proof, submitted.leaf_hash)
             trust, reason = await self._trust(head)
         # After the heads: of two histories they are the better evidence.
-        _check_new(lowest_new, known_size)
+        _check_new([index], lowest_new, known_size)
         return AppendResult(index, submitted.leaf_hash, submitted.state, proof, head, trust, reason)
 
     async def append_batch(
@@ -154,7 +154,8 @@ class LogClient(LogReader):
         tree, where the token has the scope read. `ids`, one for each entry, and `is_fresh` are
         as in append.
 
-        Raises: as append, and whatever submit_batch raises.
+        Raises: as append, and whatever submit_batch raises; LogMisbehaviourError also where new
+            entries do not stand in the order sent.
         """
         known_size = await self._known_size()
         submitted = await submit_batch(self._access, entries, ids=ids, retries=self._retries)
@@ -162,7 +163,7 @@ class LogClient(LogReader):
         must_be_new = ids is None or is_fresh
         lowest_new = min(indexes) if must_be_new else submitted.first_index
         if submitted.checkpoint is None:
-            _check_new(lowest_new, known_size)
+            _check_new(indexes, lowest_new, known_size)
             return BatchResult(indexes, hashes, state)
         last = max(indexes)
         with _committed_at(f"{min(indexes)} to {last}"):
@@ -173,7 +174,7 @@ class LogClient(LogReader):
                     f"but the checkpoint has size {head.size}"
                 )
             trust, reason = await self._trust(head)
-            _check_new(lowest_new, known_size)
+            _check_new(indexes, lowest_new, known_size)
             included = trust is not Trust.REPORTED and await self._find_leaves(
                 head, indexes, hashes
             )
@@ -208,12 +209,23 @@ class LogClient(LogReader):
         return True
 
 
-def _check_new(index: int | None, known_size: int) -> None:
-    if index is not None and index < known_size:
+def _check_new(indexes: Sequence[int], lowest_new: int | None, known_size: int) -> None:
+    """Check that what was added now, from lowest_new on, stands behind the tree, in its order."""
+    if lowest_new is None:
+        return
+    if lowest_new < known_size:
         raise LogMisbehaviourError(
-            f"answer to append: a new entry is said to stand at index {index}, "
+            f"answer to append: a new entry is said to stand at index {lowest_new}, "
             f"but the tree had size {known_size} before it was sent"
         )
+    # An id that was sent twice has one index, that of its first entry.
+    new = [index for index in dict.fromkeys(indexes) if index >= lowest_new]
+    for before, after in pairwise(new):
+        if before > after:
+            raise LogMisbehaviourError(
+                f"answer to append: the entry at index {after} was sent after the one at {before}, "
+                "but new entries stand in the order sent"
+            )
 
 
 def _runs(indexes: Sequence[int]) -> Iterator[tuple[int, int]]:

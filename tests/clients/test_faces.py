@@ -226,6 +226,37 @@ def test_follow_stops(open_log: Opener) -> None:
         timer.join()
 
 
+def test_ids_that_do_not_count(open_log: Opener) -> None:
+    """One id too few or too many: nothing is sent; of what only counts as it comes, what stands."""
+    entries, ids = [b"x"] * 1500, [f"id-{number}" for number in range(1500)]
+    with open_log() as log:
+        for wrong in (ids[:-1], [*ids, "more"]):
+            with pytest.raises(ValueError, match="1500 entries"):
+                log.append_many(entries, ids=wrong)
+        assert len(open_log.served.log.entries) == SIZE
+        with pytest.raises(ValueError, match="shorter") as caught:
+            log.append_many(iter(entries), ids=iter(ids[:-1]))
+        stands = f"the first 1000 entries stand, from index {SIZE} to {SIZE + 999}"
+        assert caught.value.__notes__ == [stands]
+
+
+def test_a_source_that_fails(open_log: Opener) -> None:
+    """An error of the caller's own entries comes to the caller, and says what stands."""
+
+    def entries() -> Iterator[bytes]:
+        for number in range(2000):
+            if number == 1500:
+                raise KeyError(number)
+            yield b"x"
+
+    with open_log() as log:
+        with pytest.raises(KeyError) as caught:
+            log.append_many(entries())
+        assert caught.value.__notes__ == [
+            f"the first 1000 entries stand, from index {SIZE} to {SIZE + 999}"
+        ]
+
+
 @pytest.mark.parametrize("stalled", ["checkpoint", "tile/entries/001"])
 @pytest.mark.parametrize("by", ["stop", "timeout"])
 def test_follow_stops_while_nobody_answers(open_log: Opener, stalled: str, by: str) -> None:
@@ -351,7 +382,7 @@ def test_append_many_refuses(open_log: Opener) -> None:
             log.append_many([])
         with pytest.raises(EntryTooLargeError):
             log.append_many([b"x" * 65_536])
-        with pytest.raises(ValueError, match="zip"):
+        with pytest.raises(ValueError, match="each of 2 entries"):
             log.append_many([b"x", b"y"], ids=["a"])
         assert open_log.served.log.posts == 0
         with pytest.raises(EntryTooLargeError) as caught:

@@ -69,6 +69,42 @@ async def test_append_batch() -> None:
         assert result.head == heads.read(log.key)
 
 
+class Reversing(LogSimulator):
+    """Puts what is new in a batch down in the reverse of the order sent."""
+
+    def _place(self, lines: list[tuple[bytes, str]]) -> list[int]:
+        return super()._place(lines[::-1])[::-1]
+
+
+@pytest.mark.parametrize(
+    ("ids", "is_published"),
+    [(None, True), (None, False), (["before", "b", "c", "d"], True)],
+)
+async def test_batch_in_another_order(ids: list[str] | None, *, is_published: bool) -> None:
+    """New entries that do not stand in the order sent are no honest answer; known ones may."""
+    log = Reversing(make_entries(3))
+    client = LogClient(log, log.key)
+    await client.append(b"0", entry_id="before")
+    if not is_published:
+        log.post_status = 202
+        log.answer_post = lambda value: {"entries": value["entries"], "state": "committed"}
+    entries = [b"0", b"debit", b"credit", b"close"]
+    with pytest.raises(LogMisbehaviourError, match="order"):
+        await client.append_batch(entries, ids=ids, is_fresh=ids is None)
+
+
+async def test_known_entries_of_a_batch_may_stand_anywhere() -> None:
+    """Of entries with ids of one's own only what is new must stand in the order sent."""
+    log = make_log()
+    client = LogClient(log, log.key)
+    await client.append_batch([b"a", b"b", b"c"], ids=["a", "b", "c"])
+    result = await client.append_batch(
+        [b"c", b"d", b"a", b"e", b"d"], ids=["c", "d", "a", "e", "d"]
+    )
+    assert result.indexes == (302, 303, 300, 304, 303)
+    assert (result.first_index, result.trust) == (303, Trust.TRUSTED)
+
+
 async def test_scope_append_alone() -> None:
     """Without the right to read, a later head is reported and the trusted one stays."""
     log, heads = make_log(), MemoryHeads()
