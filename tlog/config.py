@@ -29,6 +29,7 @@ class Config:
     clock_jump_s: int = 3600  # how far ahead of CLOCK_BOOTTIME a clock may jump
     body_timeout_s: float = 60.0  # for one request body
     connections: int = 4096  # over TCP at once; half of them from one address
+    tls_connections: int = 1024  # in their place under TLS, which holds more for each
     admin_connections: int = 256  # likewise, on the administrative address, beside those
     response_bytes: int = 128 * MIB  # of large answers under way; half for one address
     wait_default_s: float = 10.0

@@ -163,6 +163,29 @@ def test_a_certificate_that_cannot_be_verified_ends_the_handshake(
     run(scenario)
 
 
+def test_a_chain_that_would_take_much_memory_is_refused(
+    run: Run, context: Make, tmp_path: Path
+) -> None:
+    """What comes before the handshake is done is bounded; a long request behind it is not."""
+    known = CLIENTS.issue("known")
+    chain = [Certificate.authority("x" * 60 + str(number)).pem for number in range(150)]
+
+    async def scenario(tls: Tls) -> None:
+        tls.listener.use_tls(OPTIONAL)
+        await _let_in(tls, known, Scope.READ)
+        certificate, key = known.write(tmp_path, "chain")
+        certificate.write_bytes(known.pem + b"".join(chain[:30]))
+        long = PRIVATE + b"X: " + b"x" * 20_000 + b"\r\n"
+        assert await _ask(tls, AUTHORITY.client_context((certificate, key)), long) in (200, 400)
+        certificate.write_bytes(known.pem + b"".join(chain))
+        with pytest.raises((OSError, IndexError)):
+            await _ask(tls, AUTHORITY.client_context((certificate, key)))
+        await until(lambda: tls.open == 0)
+        assert tls.failed == 1
+
+    run(scenario)
+
+
 def test_a_certificate_can_be_required(run: Run, context: Make) -> None:
     """Then nothing is answered without one, whatever the token; with one all is as before."""
     known = CLIENTS.issue("known")

@@ -12,6 +12,7 @@ from tlog.api.app import App
 from tlog.api.connection import Connection
 from tlog.api.connection_table import ConnectionLimits, ConnectionTable
 from tlog.api.handshake import TlsHandshake
+from tlog.api.tls_reading import CLEAR_BYTES
 from tlog.tls import TlsMaterial, make_context, read_client_certificate
 
 SWEEP_S = 1.0  # how exact the deadlines of connections are
@@ -38,6 +39,7 @@ class Connections:
         self._grace_s = grace_s
         self._table = ConnectionTable(limits)
         self._context = None if tls is None else make_context(tls)
+        self._clear = memoryview(bytearray(CLEAR_BYTES if tls is not None else 0))
         # Weakly: of one that broke off before it began nobody tells the end.
         self._handshakes: WeakSet[TlsHandshake] = WeakSet()
         self._measures = app.service.backend.http_measures
@@ -58,7 +60,9 @@ class Connections:
         """The protocol of a connection that was just accepted."""
         if self._context is None:
             return Connection(self._running_server(), self._table)
-        handshake = TlsHandshake(self._table, self._context, self._make_above_tls, self._shaken)
+        handshake = TlsHandshake(
+            self._table, self._context, self._make_above_tls, self._shaken, self._clear
+        )
         self._handshakes.add(handshake)
         return handshake
 

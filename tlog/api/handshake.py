@@ -11,6 +11,7 @@ import structlog
 
 from tlog.api.connection import Connection
 from tlog.api.connection_table import ConnectionTable, peer_address
+from tlog.api.tls_reading import ClearReader, NarrowReader
 from tlog.errors import TlsFileError
 
 _LOGGER = structlog.get_logger("tlog.tls")
@@ -18,7 +19,9 @@ HANDSHAKE_S = 10.0  # from the connection to the end of the handshake
 # The table's deadline comes first; this one is for what nobody holds any more.
 LOOP_HANDSHAKE_S = 60.0
 CLOSE_S = 30.0  # at the end, for what is still to be sent and for the peer to close too
-WRITE_BUFFER_BYTES = 64 * 1024  # as without TLS; loops would hold 512 KiB
+# Loops would hold 512 KiB of each. What is to be sent: as without TLS.
+WRITE_BUFFER_BYTES = 64 * 1024
+READ_BUFFER_BYTES = 16 * 1024  # encrypted, while the protocol above reads no more
 
 # Makes what speaks HTTP: given the transport below TLS, and TLS itself.
 MakeConnection = Callable[[asyncio.Transport, ssl.SSLObject], Connection]
@@ -33,9 +36,11 @@ class TlsHandshake(asyncio.Protocol):
         context: ssl.SSLContext,
         make: MakeConnection,
         on_end: Callable[[TlsHandshake, bool], None],
+        clear: memoryview,
     ) -> None:
         """Be admitted by the table, do the handshake, and make what comes after it.
 
+        clear: where what comes is decrypted to, by all connections of the loop (ClearReader).
         on_end: called once, with whether it was done.
         """
         self.address = ""
@@ -44,10 +49,12 @@ class TlsHandshake(asyncio.Protocol):
         self._context = context
         self._make = make
         self._on_end = on_end
+        self._clear = clear
         self._loop = asyncio.get_running_loop()
         self._since = self._loop.time()
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
+        self._below: NarrowReader | None = None  # once TLS stands
         self._connection: Connection | None = None
         self._lost = self._done = False
         # What came before the loop's TLS stood, encrypted; then what came with its end, in clear.
@@ -71,6 +78,8 @@ class TlsHandshake(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Keep what is not for us; it is what one turn of the loop read at most, twice."""
         self._early += data
+        if self._below is not None:
+            self._below.shaken()  # what is in clear comes behind the handshake
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended, before TLS began or in the moment in which it was done."""
@@ -92,11 +101,13 @@ class TlsHandshake(asyncio.Protocol):
     def _give_early(self) -> None:
         early, self._early = self._early, bytearray()
         protocol = None if self._transport is None else self._transport.get_protocol()
-        if isinstance(protocol, asyncio.Protocol) or self._lost or not early:
+        if isinstance(protocol, asyncio.Protocol) or self._lost or self._transport is None:
             return
-        below = cast("asyncio.BufferedProtocol", protocol)
+        below = NarrowReader(cast("asyncio.BufferedProtocol", protocol), self.abort)
+        self._transport.set_protocol(below)
+        self._below = below
         while early:
-            buffer = memoryview(below.get_buffer(len(early)))
+            buffer = below.get_buffer(len(early))
             count = min(len(buffer), len(early))
             buffer[:count] = early[:count]
             below.buffer_updated(count)
@@ -120,6 +131,8 @@ class TlsHandshake(asyncio.Protocol):
         if tls is None or ssl_object is None:
             return  # it was gone before the handshake was done
         self._done = True
+        if self._below is not None:
+            self._below.shaken()
         if self._lost or tls.is_closing() or transport.is_closing():
             return
         try:
@@ -128,8 +141,9 @@ class TlsHandshake(asyncio.Protocol):
             return  # a certificate that OpenSSL takes and that tells nobody
         self._table.remove(self)
         self._connection = connection
-        tls.set_protocol(connection)
+        tls.set_protocol(ClearReader(connection, self._clear))
         tls.set_write_buffer_limits(WRITE_BUFFER_BYTES)
+        tls.set_read_buffer_limits(READ_BUFFER_BYTES)  # type: ignore[attr-defined] # of TLS only
         connection.connection_made(tls)
         if self._early:
             connection.data_received(bytes(self._early))

@@ -19,6 +19,7 @@ from tlog.cli.settings import config_option
 from tlog.collector import collecting_by_time, settle_collector
 from tlog.config import Config
 from tlog.errors import UsageError
+from tlog.heap import map_large_blocks
 from tlog.program_log import FORMATS, TEXT, configure_log
 from tlog.signals import StopSignals
 
@@ -152,7 +153,11 @@ def command(  # noqa: PLR0913 - one an option
         admin_connections = min(config.admin_connections, connections // 4)
         connections -= admin_connections
         config = replace(config, admin_connections=admin_connections)
-    config = replace(config, connections=min(config.connections, connections))
+    wanted = config.connections
+    if tls_cert is not None:
+        wanted = config.tls_connections
+        map_large_blocks()
+    config = replace(config, connections=min(wanted, connections))
     settle_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(config, Addresses(address, admin_address)))

@@ -10,6 +10,7 @@ import socket
 from tlog.api.app import make_public_app
 from tlog.api.connection_table import ConnectionLimits
 from tlog.api.connections import Connections
+from tlog.heap import map_large_blocks
 from tlog.measures import HttpMeasures
 from tlog.program_log import configure_log
 from tlog.tls import TlsMaterial
@@ -64,6 +65,8 @@ class _Worker:
         await loop.create_unix_connection(lambda: self._channel, sock=channel_socket)
         hello = await self._hello
         configure_log(hello.config.log_level, hello.config.log_format, hello.process)
+        if hello.tls is not None:
+            map_large_blocks()
         state = self._state or hello.state
         backend = self._backend = RemoteBackend(hello.config, self._link, state)
         count = hello.config.connections
