@@ -23,7 +23,7 @@ from tlog.errors import DataDirectoryError, LockHeldError
 from tlog.fsck import check
 from tlog.fsck.damage import Progress, Report
 from tlog.host import Host
-from tlog.local import SOCKET_NAME, LocalClient, bind_socket, remove_socket, socket_path
+from tlog.local import LocalClient, bind_socket, is_listened_at, remove_socket, socket_path
 from tlog.store.base import Batch, Store
 from tlog.store.leveldb import LevelDBStore
 from tlog.store.leveldb_rows import LevelDBRows
@@ -82,7 +82,13 @@ class LevelDBStores:
 
 
 def open_host(config: Config) -> Host:
-    """Lock a data directory and open what says which logs it has; raises as Host.open."""
+    """Lock a data directory and open what says which logs it has; raises as Host.open.
+
+    A server whose lock file was removed is found by its socket, even if it answers nothing.
+    """
+    if is_listened_at(config.data_dir):
+        message = f"a server listens at the socket of {config.data_dir}"
+        raise LockHeldError(message)
     return Host.open(config, LevelDBStores())
 
 
@@ -157,15 +163,9 @@ async def serve(
 
 
 async def _open_host_soon(config: Config) -> Host:
-    """Open the host; a command that holds the lock for a moment is waited for, a server is not.
-
-    A server whose lock file was removed is not found by the lock, but by its socket.
-    """
+    """Open the host; a command that holds the lock for a moment is waited for, a server is not."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + SERVE_WAIT_S
-    if (config.data_dir / SOCKET_NAME).exists() and await _is_served(config, SERVE_WAIT_S):
-        message = f"a server answers at {config.data_dir / SOCKET_NAME}"
-        raise LockHeldError(message)
     while True:
         try:
             return open_host(config)
@@ -203,8 +203,7 @@ async def local_client(config: Config) -> AsyncIterator[LocalClient]:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + COMMAND_WAIT_S
     while True:
-        # First the socket: a server whose lock file was removed still has the directory.
-        if (config.data_dir / SOCKET_NAME).exists():
+        if is_listened_at(config.data_dir):
             with socket_path(config.data_dir) as path:
                 async with LocalClient(path) as client:
                     if await client.answers(deadline - loop.time()):

@@ -85,8 +85,10 @@ def is_listened_at(data_dir: Path) -> bool:
     """Whether a server has DIR/tlog.sock, were it stopped or its lock file gone; asks it nothing.
 
     Raises:
-        DataDirectoryError: DIR cannot be opened.
+        DataDirectoryError: DIR, which has such a file, cannot be opened.
     """
+    if not (data_dir / SOCKET_NAME).exists():
+        return False
     with socket_path(data_dir) as path, socket.socket(socket.AF_UNIX) as connection:
         connection.setblocking(False)  # noqa: FBT003 - the name of the method says it
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -165,8 +166,9 @@ async def test_a_command_waits_for_a_server_that_starts(tmp_path: Path) -> None:
         assert await asking == {"logs": []}
 
 
-async def test_a_stopped_server_is_not_waited_for_longer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("removed", [(), ("lock",)], ids=["locked", "lock file removed"])
+async def test_a_stopped_server_is_not_waited_for_longer_and_keeps_the_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, removed: Sequence[str]
 ) -> None:
     """It is connected to and never answers: the wait is for all questions together."""
     data_dir = tmp_path / "data"
@@ -177,6 +179,8 @@ async def test_a_stopped_server_is_not_waited_for_longer(
     addresses = tlog.app.Addresses(Address("127.0.0.1", 0))
     with DirectoryLock(data_dir), bind_socket(data_dir) as stopped:
         stopped.listen()
+        for name in removed:
+            (data_dir / name).unlink()
         async with asyncio.timeout(LIMIT_S):  # a single request has more
             with pytest.raises(NotReachableError):
                 async with tlog.app.local_client(config):

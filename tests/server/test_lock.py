@@ -83,7 +83,7 @@ async def test_a_second_server_finds_the_first_without_its_lock_file(
         await announced.wait()
         (config.data_dir / "lock").unlink()
         for _ in range(2):
-            with pytest.raises(LockHeldError, match=r"answers at .*tlog\.sock"):
+            with pytest.raises(LockHeldError, match=r"listens at the socket of .*data"):
                 await tlog.app.serve(config, addresses, stop, print)
         # A command asks the server too, and takes no lock.
         async with tlog.app.local_client(config) as client:
