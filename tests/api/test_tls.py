@@ -370,3 +370,42 @@ def test_what_waits_below_tls_is_not_forgotten(
             await until(lambda: tls.open == 0)
 
     run(scenario)
+
+
+def _ask_last(port: int) -> ssl.SSLSocket:
+    """A client that was answered, and neither reads nor answers the server's end of TLS."""
+    bare = socket.create_connection(("127.0.0.1", port), LIMIT_S)
+    session = AUTHORITY.client_context().wrap_socket(bare, server_hostname="127.0.0.1")
+    session.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert session.recv(12) == b"HTTP/1.1 200"
+    return session
+
+
+def test_connections_that_the_client_does_not_end_keep_nobody_out(
+    run: Callable[[Scenario], None],
+) -> None:
+    """A connection that waits for the client's end of TLS alone gives way as an idle one does."""
+
+    async def scenario(tls: Tls) -> None:
+        kept = [await asyncio.to_thread(_ask_last, tls.port) for _ in range(LIMITS.per_address)]
+        await until(lambda: all(one.idle for one in tls.listener.connections._table._open))
+        for _ in range(LIMITS.per_address):
+            assert await tls.ask() == b"HTTP/1.1 200 OK"
+        for session in kept:
+            session.close()
+
+    run(scenario)
+
+
+def test_the_client_has_some_seconds_to_end_tls(
+    run: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once everything is sent; then the connection ends without it."""
+    monkeypatch.setattr(connection, "END_S", 0.2)
+
+    async def scenario(tls: Tls) -> None:
+        session = await asyncio.to_thread(_ask_last, tls.port)
+        await until(lambda: tls.open == 0)
+        session.close()
+
+    run(scenario)

@@ -24,6 +24,7 @@ MAX_HEADERS = 64
 HEADER_BYTES = 32 * 1024  # of a header, whole or not: a connection that waits holds its last one
 READ_BYTES = 64 * 1024  # of a body, read ahead of whoever wants it
 HEADER_S = 10.0  # for a whole header, from the connection or the first byte of the next request
+END_S = 5.0  # for the client to end TLS too, once everything is sent
 # What waits to be sent must go at no less than this rate, whether or not anything comes behind it.
 SEND_WINDOW_S = 10.0
 SEND_WINDOW_BYTES = 40 * 1024
@@ -35,6 +36,7 @@ class Connection(web.RequestHandler):
     __slots__ = (
         "_arriving",
         "_below",
+        "_ending_since",
         "_header_bytes",
         "_header_since",
         "_recent_bytes",
@@ -84,6 +86,7 @@ class Connection(web.RequestHandler):
         self._header_bytes = 0
         self._recent_bytes = 0  # no fewer than the newest header has
         self._resumed = 0  # how often the transport's buffer was nearly empty again
+        self._ending_since: float | None = None  # that nothing but the client's end is waited for
         # Of what waits to be sent: since when it is watched, _resumed then, and how much it was.
         self._watch: tuple[float, int, int] | None = None
 
@@ -166,21 +169,23 @@ class Connection(web.RequestHandler):
 
     @property
     def idle(self) -> bool:
-        """Whether the next request is waited for."""
+        """Whether the next request is waited for, or nothing but the client's end of TLS."""
+        if self._transport is not None and self._transport.is_closing():
+            return self._waiting_bytes() == 0
         return self._waiter is not None and not self._waiter.done()
 
     def is_late(self, now: float) -> bool:
-        """Whether a header did not come in time, or what is to be sent does not go."""
+        """Whether a header or an end did not come in time, or what is to be sent does not go."""
         if self._header_since is not None and now - self._header_since > HEADER_S:
             return True
-        waiting = sum(
-            transport.get_write_buffer_size()
-            for transport in (self._transport, self._below)
-            if transport is not None
-        )
+        waiting = self._waiting_bytes()
         if waiting == 0:
             self._watch = None
-            return False
+            if self._transport is None or not self._transport.is_closing():
+                return False
+            if self._ending_since is None:
+                self._ending_since = now
+            return now - self._ending_since > END_S
         if self._watch is None:
             self._watch = (now, self._resumed, waiting)
             return False
@@ -189,6 +194,14 @@ class Connection(web.RequestHandler):
             return False
         self._watch = (now, self._resumed, waiting)
         return resumed == self._resumed and before - waiting < SEND_WINDOW_BYTES
+
+    def _waiting_bytes(self) -> int:
+        """How much waits to be sent."""
+        return sum(
+            transport.get_write_buffer_size()
+            for transport in (self._transport, self._below)
+            if transport is not None
+        )
 
     def abort(self) -> None:
         """End at once; what is still to be sent is dropped."""
