@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -26,6 +27,7 @@ SIGNS_CERTIFICATES = x509.KeyUsage(
     encipher_only=False,
     decipher_only=False,
 )
+USAGES = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
 DAY = dt.timedelta(days=1)
 
 
@@ -54,15 +56,19 @@ class Certificate:
         name: str,
         *,
         days: int = 90,
+        begins: int = 0,
         key: ec.EllipticCurvePrivateKey | None = None,
+        usages: Sequence[x509.ObjectIdentifier] = USAGES,
     ) -> Certificate:
-        """A certificate of this authority, for 127.0.0.1 and for clients; days may be past."""
+        """A certificate of this authority, for 127.0.0.1 and for clients; days may be past.
+
+        begins: in how many days, 0 for yesterday.
+        """
         key = key or ec.generate_private_key(ec.SECP256R1())
-        usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
         builder = (
-            _builder(name, key, days)
+            _builder(name, key, days, begins)
             .add_extension(issuer, False)
             .issuer_name(self.certificate.subject)
             .add_extension(x509.SubjectAlternativeName([address]), False)
@@ -70,6 +76,22 @@ class Certificate:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
         )
         return Certificate(builder.sign(self.key, hashes.SHA256()), key)
+
+    def crl(self) -> bytes:
+        """An empty list of what this authority has revoked, PEM."""
+        now = dt.datetime.now(dt.UTC)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self.certificate.subject)
+        builder = builder.last_update(now).next_update(now + DAY)
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+    def of_version(self, client: Certificate, version: int) -> bytes:
+        """A certificate of this authority, DER, with another version (v1 is 0), signed anew."""
+        signed = bytearray(client.certificate.tbs_certificate_bytes)
+        place = signed.index(b"\xa0\x03\x02\x01\x02") + 4
+        signed[place] = version
+        signature = self.key.sign(bytes(signed), ec.ECDSA(hashes.SHA256()))
+        algorithm = _tlv(0x30, bytes.fromhex("06082a8648ce3d040302"))  # ecdsa-with-SHA256
+        return _tlv(0x30, bytes(signed) + algorithm + _tlv(0x03, b"\0" + signature))
 
     @property
     def pem(self) -> bytes:
@@ -102,7 +124,9 @@ class Certificate:
         return context
 
 
-def _builder(name: str, key: ec.EllipticCurvePrivateKey, days: int) -> x509.CertificateBuilder:
+def _builder(
+    name: str, key: ec.EllipticCurvePrivateKey, days: int, begins: int = 0
+) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     end = now + days * DAY
     return (
@@ -110,7 +134,14 @@ def _builder(name: str, key: ec.EllipticCurvePrivateKey, days: int) -> x509.Cert
         .subject_name(_name(name))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(min(now, end) - DAY)
+        .not_valid_before(now + begins * DAY if begins else min(now, end) - DAY)
         .not_valid_after(end)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
     )
+
+
+def _tlv(tag: int, content: bytes) -> bytes:
+    """DER of one value, of less than 64 KiB."""
+    size = len(content)
+    length = bytes([size]) if size < 128 else b"\x82" + size.to_bytes(2)
+    return bytes([tag]) + length + content

@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tlog.errors import TlsFileError
 
+_REVOCATION_LIST = b"-----BEGIN X509 CRL-----"
+_UNREADABLE = (ValueError, x509.InvalidVersion, UnsupportedAlgorithm)  # what cryptography raises
 _SENTENCES = {
     "KEY_VALUES_MISMATCH": "the key is not that of the certificate",
     "NO_START_LINE": "expected PEM",
@@ -44,7 +46,7 @@ class TlsMaterial:
 
 
 def make_context(material: TlsMaterial) -> ssl.SSLContext:
-    """A server's context: TLS 1.2 and later, HTTP/1.1.
+    """A server's context: HTTP/1.1 over TLS 1.2 and later, over 1.3 with clients' certificates.
 
     Raises:
         TlsFileError: certificate, key and authorities are not PEM, or do not belong together.
@@ -60,10 +62,18 @@ def make_context(material: TlsMaterial) -> ssl.SSLContext:
             message = f"certificate and key: {_sentence(error)}"
             raise TlsFileError(message) from error
     if material.client_ca is not None:
-        # A session that is taken up again would skip the check of the client's certificate.
+        # A session that is taken up again would skip the check of the client's certificate; and
+        # those of TLS 1.2 are kept, with what clients have shown, by a cache that ssl cannot end.
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.options |= ssl.OP_NO_TICKET
         context.num_tickets = 0
         context.verify_mode = ssl.CERT_REQUIRED if material.client_required else ssl.CERT_OPTIONAL
+        if _REVOCATION_LIST in material.client_ca:
+            message = (
+                "certificates of the clients' authorities: expected certificates alone, got a "
+                "revocation list, which is not looked at (tlog token revoke)"
+            )
+            raise TlsFileError(message)
         with _readable(material.client_ca) as authorities:
             try:
                 context.load_verify_locations(authorities)
@@ -82,7 +92,7 @@ def expiry_of(certificate: bytes) -> int:
     try:
         first = x509.load_pem_x509_certificates(certificate)[0]
         return int(first.not_valid_after_utc.timestamp())
-    except ValueError as error:
+    except _UNREADABLE as error:
         message = "certificate: expected X.509 in PEM"
         raise TlsFileError(message) from error
 
@@ -109,7 +119,7 @@ def read_client_certificate(der: bytes) -> ClientCertificate:
         key = certificate.public_key()
         encoded = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         expires = int(certificate.not_valid_after_utc.timestamp())
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except _UNREADABLE as error:
         message = "certificate: expected X.509 with a public key of a known kind"
         raise TlsFileError(message) from error
     return ClientCertificate(hashlib.sha256(encoded).digest(), expires)
@@ -119,7 +129,7 @@ def read_client_pem(text: str) -> ClientCertificate:
     """Read the first certificate in PEM; as read_client_certificate."""
     try:
         certificate = x509.load_pem_x509_certificates(text.encode())[0]
-    except ValueError as error:
+    except _UNREADABLE as error:
         message = "certificate: expected X.509 in PEM"
         raise TlsFileError(message) from error
     return read_client_certificate(certificate.public_bytes(Encoding.DER))

@@ -125,13 +125,11 @@ def test_a_renewed_certificate_of_the_same_key_is_the_same_client(run: Run, cont
 
 
 @pytest.mark.parametrize("material", [OPTIONAL, REQUIRED], ids=["optional", "required"])
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_certificate_that_cannot_be_verified_ends_the_handshake(
     run: Run,
     context: Make,
     monkeypatch: pytest.MonkeyPatch,
     material: TlsMaterial,
-    version: ssl.TLSVersion,
 ) -> None:
     """Of another authority, expired, signed by itself: no answer; the log says why."""
     capture = LogCapture()
@@ -152,10 +150,8 @@ def test_a_certificate_that_cannot_be_verified_ends_the_handshake(
         tls.listener.use_tls(material)
         for number, (client, reason) in enumerate(refused):
             await _let_in(tls, client, Scope.READ)
-            shows = context(client)
-            shows.minimum_version = shows.maximum_version = version
             with pytest.raises((OSError, IndexError)):  # the alert, or an end without an answer
-                await _ask(tls, shows)
+                await _ask(tls, context(client))
             await until(lambda expected=number + 1: tls.failed == expected)  # type: ignore[misc]
             line = capture.entries.pop()
             assert (line["log_level"], line["reason"]) == ("info", f"certificate: {reason}")
@@ -233,14 +229,12 @@ def test_open_connections_lose_what_their_certificate_lost(
     run(scenario)
 
 
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_no_ticket_is_given(run: Run, context: Make, version: ssl.TLSVersion) -> None:
+def test_no_ticket_is_given(run: Run, context: Make) -> None:
     """A session that is taken up again would skip the check of the certificate."""
 
     async def scenario(tls: Tls) -> None:
         tls.listener.use_tls(OPTIONAL)
         shows = context(CLIENTS.issue("known"))
-        shows.minimum_version = shows.maximum_version = version
         async with tls.connect(shows) as (reader, writer):
             writer.write(PRIVATE + b"\r\n")
             await reader.readuntil(b"\r\n\r\n")

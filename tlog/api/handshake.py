@@ -137,8 +137,11 @@ class TlsHandshake(asyncio.Protocol):
             return
         try:
             connection = self._make(transport, ssl_object)
-        except TlsFileError:
-            return  # a certificate that OpenSSL takes and that tells nobody
+        except TlsFileError as error:
+            # A certificate that OpenSSL takes and that tells nobody.
+            self._done = False
+            _LOGGER.info("a TLS handshake failed", reason=str(error))
+            return
         self._table.remove(self)
         self._connection = connection
         tls.set_protocol(ClearReader(connection, self._clear))
