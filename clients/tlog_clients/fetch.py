@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
 import aiohttp
 
 from tlog_clients.bounded_body import read_body
+from tlog_clients.connection_errors import broke_off, reason_of
 from tlog_clients.errors import (
     FetchTimeoutError,
     HttpStatusError,
@@ -21,10 +21,9 @@ from tlog_clients.errors import (
     TooLargeError,
 )
 from tlog_clients.log_url import parse_log_url
-from tlog_clients.printable import printable
 from tlog_clients.problem import MAX_PROBLEM_BYTES, PROBLEM_CONTENT_TYPE, parse_problem
 from tlog_clients.retry import Retries
-from tlog_proofs import MalformedError, TlogError
+from tlog_proofs import MAX_NOTE_BYTES, MalformedError, TlogError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -38,6 +37,7 @@ MAX_TOKEN_CHARS = 1000
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 _DELAY_SECONDS = re.compile(r"[0-9]{1,9}")
 _OK = 200
+_FIRST = "checkpoint"  # what every log has
 _SUCCESS = range(200, 203)
 
 
@@ -142,6 +142,7 @@ class HttpFetcher:
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
         self._retries = retries or Retries()
         self._session: aiohttp.ClientSession | None = None  # owned by the context
+        self._has_answered = False
 
     @property
     def url(self) -> str:
@@ -194,7 +195,7 @@ class HttpFetcher:
         except TimeoutError:
             raise FetchTimeoutError(f"{self._url}/{path}: no whole answer in time") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise NotReachableError(f"{self._url}/{path}: {_reason(error)}") from None
+            raise NotReachableError(f"{self._url}/{path}: {self._reason(error)}") from None
 
     async def post(
         self,
@@ -211,6 +212,7 @@ class HttpFetcher:
         Raises:
             FetchError: its kinds, as Poster says.
         """
+        await self._meet()
         where = f"{self._url}/{path}"
         headers = {"Content-Type": content_type}
         if idempotency_key is not None:
@@ -225,13 +227,35 @@ class HttpFetcher:
         except (TooLargeError, MalformedAnswerError) as error:
             raise OutcomeUnknownError(f"{where}: sent, but no answer: {error}") from error
         except aiohttp.ClientConnectorError as error:
-            raise NotReachableError(f"{where}: {_reason(error)}") from None
+            raise NotReachableError(f"{where}: {self._reason(error)}") from None
         except aiohttp.ConnectionTimeoutError:
             raise FetchTimeoutError(f"{where}: no connection in time") from None
         except TimeoutError:
             raise OutcomeUnknownError(f"{where}: sent, but no whole answer in time") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise OutcomeUnknownError(f"{where}: sent, but {_reason(error)}") from None
+            raise OutcomeUnknownError(f"{where}: sent, but {reason_of(error)}") from None
+
+    async def _meet(self) -> None:
+        """Let a server under TLS answer once before anything is sent that may take effect.
+
+        In TLS 1.3 a refused certificate shows only after the first request, as if it had gone out.
+        """
+        if self._has_answered or not self._url.startswith("https:"):
+            return
+        try:
+            async with self._request("GET", _FIRST) as response:
+                with suppress(TooLargeError, MalformedAnswerError):
+                    await read_body(response, _FIRST, MAX_NOTE_BYTES)
+        except TimeoutError:
+            raise FetchTimeoutError(f"{self._url}: no answer in time; nothing was sent") from None
+        except (aiohttp.ClientError, OSError) as error:
+            reason = self._reason(error)
+            raise NotReachableError(f"{self._url}: {reason}; nothing was sent") from None
+
+    def _reason(self, error: Exception) -> str:
+        hint = " (perhaps the server wants a client's certificate, or refused this one)"
+        is_hinted = self._url.startswith("https:") and not self._has_answered and broke_off(error)
+        return reason_of(error) + (hint if is_hinted else "")
 
     @asynccontextmanager
     async def _request(
@@ -254,6 +278,7 @@ class HttpFetcher:
             headers=headers,
             allow_redirects=False,
         ) as response:
+            self._has_answered = True
             yield response
 
 
@@ -272,25 +297,3 @@ def _retry_after_s(response: aiohttp.ClientResponse) -> int | None:
     """Seconds of Retry-After; None where it is absent or a date (RFC 9110 section 10.2.3)."""
     value = response.headers.get("Retry-After", "")
     return int(value) if _DELAY_SECONDS.fullmatch(value) else None
-
-
-def _reason(error: Exception) -> str:
-    """What happened, in the words of the system; never a repr, which could hold headers."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"the certificate is not trusted ({printable(str(error.certificate_error))})"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect ({_system_reason(error.os_error)})"
-    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
-        return "the connection was closed before the whole answer came"
-    if isinstance(error, aiohttp.ClientResponseError):
-        return "the answer is not HTTP"
-    return _system_reason(error)
-
-
-def _system_reason(error: Exception) -> str:
-    """The system's words for an error number; asyncio puts addresses into its own."""
-    if not isinstance(error, OSError):
-        return type(error).__name__
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return error.strerror or type(error).__name__

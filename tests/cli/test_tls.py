@@ -397,6 +397,12 @@ def test_a_certificate_can_be_required_of_everybody(data: Path) -> None:
             with pytest.raises((OSError, http.client.HTTPException)):
                 Client(url).ask("/healthz", token)
             assert Client(url, context).ask("/healthz", token)[0] == 200
+        (data.parent / "entry").write_bytes(b"hello")
+        trusted = {"TLOG_CA": str(ca), "TLOG_TOKEN": token}
+        append = ("append", str(data.parent / "entry"))
+        code, _, complaint = _command(data, server.url, *append, **trusted)
+        assert (code, "nothing was sent" in complaint, "unknown" in complaint) == (3, True, False)
+        assert "client's certificate" in complaint
         admin = Client(server.admin_url, context)
         assert admin.ask("/admin/logs")[0] == 200
         assert admin.ask("/admin/logs", "none")[0] == 401
