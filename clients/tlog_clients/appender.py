@@ -24,6 +24,7 @@ from tlog_clients.appender_errors import (
     BufferFullError,
     SpoolWriteError,
 )
+from tlog_clients.appender_lock import AppenderLock
 from tlog_clients.appender_options import AppenderOptions
 from tlog_clients.appender_sender import PlainSender, VerifyingSender, token_mark
 from tlog_clients.appender_stats import AppenderStats, DeliveryState
@@ -90,7 +91,7 @@ class Appender:
         self._first = opened.state.next
         self._pid = os.getpid()
         # Guards what the threads share; notified at every change.
-        self._changed = threading.Condition()
+        self._changed = AppenderLock()
         self._is_closed = False
         self._refused = 0
         self._spool = SpoolThread(
@@ -224,8 +225,12 @@ class Appender:
         Raises:
             SpoolWriteError: entries that were taken could not be written, and are lost.
             AppenderClosedError: this process was forked.
+            AppenderError: called by a signal handler within another call of the appender, whose
+                lock it holds; let the handler raise, and close after that.
         """
         self._check_process()
+        if self._changed.is_mine():
+            raise AppenderError("expected close() outside another call of the appender")
         with self._changed:
             if not self._is_closed:
                 self._is_closed = True

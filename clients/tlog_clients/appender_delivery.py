@@ -16,9 +16,9 @@ from tlog_clients.submission import MAX_BATCH_ENTRIES
 from tlog_proofs import TlogError
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
 
+    from tlog_clients.appender_lock import AppenderLock
     from tlog_clients.appender_options import AppenderOptions
     from tlog_clients.appender_sender import Sender
     from tlog_clients.appender_tickets import TicketBook
@@ -42,7 +42,7 @@ class Delivery:
         self,
         spool: SpoolThread,
         tickets: TicketBook,
-        changed: threading.Condition,
+        changed: AppenderLock,
         options: AppenderOptions,
         token_mark: str,
     ) -> None:

@@ -1,23 +1,29 @@
 """Tickets: what became of an entry that an Appender took, for callers who want to know.
 
-Whoever drops a ticket costs nothing: the book holds tickets weakly, and strongly only what
-somebody waits for.
+Whoever drops a ticket, or a future, costs nothing: the book holds them weakly, and strongly only
+the futures that are to call somebody back.
 """
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakValueDictionary, ref
+
+from tlog_clients.appender_errors import AppenderClosedError
+from tlog_clients.appender_lock import AppenderFuture
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Sequence
 
+    from tlog_clients.appender_lock import AppenderLock
     from tlog_proofs import TlogError
 
 Value = TypeVar("Value")
+Waiting = dict[int, set[ref[Future[Value]]]]
+"""The futures that wait, by number; the sets lose those that nobody holds any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +67,15 @@ class Ticket:
 class TicketBook:
     """All tickets that somebody still holds, and the futures that wait; `lock` guards it."""
 
-    def __init__(self, lock: threading.Condition, durable_to: Callable[[], int]) -> None:
+    def __init__(self, lock: AppenderLock, durable_to: Callable[[], int]) -> None:
         """Bind the lock, and what tells the number after the last durable one under it."""
         self._lock = lock
         self._durable_to = durable_to
         self._tickets: WeakValueDictionary[int, Ticket] = WeakValueDictionary()
-        self._durable: dict[int, list[Future[None]]] = {}
-        self._committed: dict[int, list[Future[Committed]]] = {}
+        self._durable: Waiting[None] = {}
+        self._committed: Waiting[Committed] = {}
+        self._kept: set[Future[Any]] = set()
+        self._pid = os.getpid()
         self._closed: TlogError | None = None
 
     def issue(self, number: int) -> Ticket:
@@ -77,21 +85,25 @@ class TicketBook:
 
     def wait_durable(self, ticket: Ticket) -> Future[None]:
         """Return a future, as Ticket.durable says."""
-        future: Future[None] = Future()
+        future: Future[None] = AppenderFuture(self._kept)
+        if self._is_forked(future):
+            return future
         with self._lock:
             is_durable = ticket.number < self._durable_to()
             if not is_durable and self._closed is None:
-                self._durable.setdefault(ticket.number, []).append(future)
+                _wait(self._durable, ticket.number, future)
                 return future
         _finish(future, None if is_durable else self._closed)
         return future
 
     def wait_committed(self, ticket: Ticket) -> Future[Committed]:
         """Return a future, as Ticket.committed says."""
-        future: Future[Committed] = Future()
+        future: Future[Committed] = AppenderFuture(self._kept)
+        if self._is_forked(future):
+            return future
         with self._lock:
             if ticket.outcome is None:
-                self._committed.setdefault(ticket.number, []).append(future)
+                _wait(self._committed, ticket.number, future)
                 return future
         _finish(future, ticket.outcome)
         return future
@@ -100,8 +112,7 @@ class TicketBook:
         """Tell those who wait that the numbers [start, end) are durable."""
         with self._lock:
             waiting = _take(self._durable, range(start, end))
-        for _, future in waiting:
-            _finish(future, None)
+        self._tell(waiting, lambda _: None)
 
     def settle(self, first: int, outcomes: Sequence[Committed | TlogError]) -> None:
         """Tell those who wait what became of the numbers from `first` on."""
@@ -113,29 +124,48 @@ class TicketBook:
                     if ticket is not None:
                         ticket.outcome = outcome
             waiting = _take(self._committed, numbers)
-        for number, future in waiting:
-            _finish(future, outcomes[number - first])
+        self._tell(waiting, lambda number: outcomes[number - first])
 
     def close(self, reason: TlogError) -> None:
         """End every wait, and all that come, with a reason."""
         with self._lock:
             self._closed = reason
-            for ticket in list(self._tickets.values()):
-                ticket.outcome = ticket.outcome or reason
+            for held in self._tickets.valuerefs():
+                ticket = held()
+                if ticket is not None:
+                    ticket.outcome = ticket.outcome or reason
             durable = _take(self._durable, list(self._durable))
             committed = _take(self._committed, list(self._committed))
-        for _, future in durable:
-            _finish(future, reason)
-        for _, place in committed:
-            _finish(place, reason)
+        self._tell(durable, lambda _: reason)
+        self._tell(committed, lambda _: reason)
+
+    def _tell(
+        self,
+        waiting: Sequence[tuple[int, Future[Value]]],
+        outcome_of: Callable[[int], Value | TlogError],
+    ) -> None:
+        for number, future in waiting:
+            _finish(future, outcome_of(number))
+            self._kept.discard(future)
+
+    def _is_forked(self, future: Future[Value]) -> bool:
+        """Whether no thread is left to set it: it has the error then."""
+        is_forked = os.getpid() != self._pid
+        if is_forked:
+            _finish(future, AppenderClosedError("the process that took the entry was forked"))
+        return is_forked
 
 
-def _take(
-    waiting: dict[int, list[Future[Value]]], numbers: Sequence[int]
-) -> list[tuple[int, Future[Value]]]:
+def _wait(waiting: Waiting[Value], number: int, future: Future[Value]) -> None:
+    futures = waiting.setdefault(number, set())
+    futures.add(ref(future, futures.discard))
+
+
+def _take(waiting: Waiting[Value], numbers: Sequence[int]) -> list[tuple[int, Future[Value]]]:
     if not waiting:
         return []
-    return [(number, future) for number in numbers for future in waiting.pop(number, ())]
+    taken = ((number, held()) for number in numbers for held in list(waiting.pop(number, ())))
+    return [(number, future) for number, future in taken if future is not None]
 
 
 def _finish(future: Future[Value], outcome: Value | TlogError) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from concurrent.futures import Future
-from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from tlog_clients.appender_errors import (
@@ -22,6 +21,8 @@ from tlog_clients.spool import ENTRY_OVERHEAD_BYTES, Spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tlog_clients.appender_lock import AppenderLock
 
 Result = TypeVar("Result")
 
@@ -39,7 +40,7 @@ class SpoolThread:
     def __init__(
         self,
         spool: Spool,
-        changed: threading.Condition,
+        changed: AppenderLock,
         on_durable: Callable[[int, int], None],
         *,
         max_queue_bytes: int,
@@ -65,7 +66,9 @@ class SpoolThread:
         self.spooled_bytes = spool.state.count_bytes
         self.queued_bytes = 0
         self.failure: SpoolError | None = None
-        self._queue: deque[bytes] = deque()
+        # By number, from durable_to on without a gap. Each in a tuple of its own: equal entries are
+        # told apart.
+        self._queue: dict[int, tuple[bytes]] = {}
         self._requests: deque[Callable[[], None]] = deque()
         self._is_closing = False
         self._is_over = False
@@ -97,6 +100,8 @@ class SpoolThread:
     def put(self, entry: bytes) -> int:
         """Take an entry and return its number; called with `changed` held.
 
+        A signal handler may run, and call this or raise, between any two steps.
+
         Raises:
             BufferFullError: the queue or the spool is full.
             SpoolError: the spool cannot be written; what was taken before is kept.
@@ -112,10 +117,14 @@ class SpoolThread:
             raise BufferFullError(
                 f"expected at most {self._max_spool_bytes} bytes not delivered yet"
             )
-        number = self.next_number
-        self._queue.append(entry)
-        self.queued_bytes += count_bytes
+        # The thread sees nothing of this before the lock is released: so the one step that takes
+        # the entry can be the last.
         self._changed.notify_all()
+        self.queued_bytes += count_bytes
+        item = (entry,)
+        number = self.next_number
+        while self._queue.setdefault(number, item) is not item:
+            number += 1  # a signal handler's entry came in between
         return number
 
     def ask(self, work: Callable[[Spool], Result]) -> Future[Result]:
@@ -189,7 +198,8 @@ class SpoolThread:
         with self._changed:
             if self.failure is not None and not isinstance(self.failure, SpoolWriteError):
                 return
-            entries = list(islice(self._queue, MAX_COMMIT_ENTRIES))
+            end = min(self.next_number, self.durable_to + MAX_COMMIT_ENTRIES)
+            entries = [self._queue[number][0] for number in range(self.durable_to, end)]
         count_bytes = 0
         for count, entry in enumerate(entries, 1):
             count_bytes += len(entry) + ENTRY_OVERHEAD_BYTES
@@ -203,11 +213,12 @@ class SpoolThread:
             self.fail(error)
             return
         with self._changed:
-            for _ in entries:
-                self._queue.popleft()
             start = self.durable_to
+            for number in range(start, start + len(entries)):
+                del self._queue[number]
             self.durable_to += len(entries)
-            self.queued_bytes -= count_bytes
+            # An append that a signal handler ended may have counted what it did not take.
+            self.queued_bytes = self.queued_bytes - count_bytes if self._queue else 0
             self.spooled_bytes = self._spool.state.count_bytes
             self.failure = None
             self._changed.notify_all()
