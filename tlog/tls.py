@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import NoReturn, Self
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -81,6 +81,19 @@ def make_context(material: TlsMaterial) -> ssl.SSLContext:
                 message = f"certificates of the clients' authorities: {_sentence(error)}"
                 raise TlsFileError(message) from error
     return context
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTls:
+    """Material, and the context that was made of it."""
+
+    material: TlsMaterial
+    context: ssl.SSLContext = field(repr=False)
+
+    @classmethod
+    def of(cls, material: TlsMaterial) -> Self:
+        """Make the context, which takes long where there are many authorities; as make_context."""
+        return cls(material, make_context(material))
 
 
 def expiry_of(certificate: bytes) -> int:

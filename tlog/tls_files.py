@@ -14,7 +14,7 @@ import structlog
 
 from tlog.clock import Clock
 from tlog.errors import TlsFileError
-from tlog.tls import TlsMaterial, expiry_of, make_context
+from tlog.tls import LoadedTls, TlsMaterial, expiry_of
 
 MAX_FILE_BYTES = 1024 * 1024
 FORBIDDEN_KEY_MODE = 0o027  # others may do nothing with a key, its group may read it
@@ -67,13 +67,13 @@ class TlsWatch:
         self._said = ""
         self._warned_s: int | None = None
         self.material = files.read()
-        self.expires = _check(self.material)
+        self.expires = _load(self.material)[1]
 
     def look(self) -> None:
         """Look at the files now."""
         self._woken.set()
 
-    async def run(self, use: Callable[[TlsMaterial, int], None]) -> None:
+    async def run(self, use: Callable[[LoadedTls, int], None]) -> None:
         """Look again and again; use is called with whatever is new, and when it expires."""
         while True:
             self._warn_of_expiry()
@@ -95,14 +95,14 @@ class TlsWatch:
                 continue
             self._said = ""
             if found is not None:
-                self.material, self.expires = found
+                self.material, self.expires = found[0].material, found[1]
                 self._warned_s = None
                 _LOGGER.info("new TLS files are in use", expires=self.expires)
 
-    def _read_changed(self) -> tuple[TlsMaterial, int] | None:
+    def _read_changed(self) -> tuple[LoadedTls, int] | None:
         """What the files hold with its expiry; None when it is what is in use."""
         material = self._files.read()
-        return None if material == self.material else (material, _check(material))
+        return None if material == self.material else _load(material)
 
     def _warn_of_expiry(self) -> None:
         """Say once a day that the certificate ends soon."""
@@ -118,10 +118,9 @@ class TlsWatch:
             )
 
 
-def _check(material: TlsMaterial) -> int:
-    """Make sure that a context can be made; when the certificate expires (POSIX seconds)."""
-    make_context(material)
-    return expiry_of(material.certificate)
+def _load(material: TlsMaterial) -> tuple[LoadedTls, int]:
+    """What to do TLS with, and when the certificate expires (POSIX seconds)."""
+    return LoadedTls.of(material), expiry_of(material.certificate)
 
 
 def _read(path: Path, forbidden_mode: int = 0) -> bytes:

@@ -14,7 +14,7 @@ import structlog
 from tlog.clock import SystemClock
 from tlog.config import Config
 from tlog.host import Host
-from tlog.tls import TlsMaterial
+from tlog.tls import LoadedTls
 from tlog.tls_files import TlsFiles, TlsWatch
 
 LOCK_LOOK_S = 1.0  # between two looks at the lock file
@@ -25,7 +25,7 @@ _logger = structlog.get_logger("tlog.watching")
 class UsesTls(Protocol):
     """What speaks TLS with certificates that may change."""
 
-    def use_tls(self, tls: TlsMaterial) -> None:
+    def use_tls(self, tls: LoadedTls) -> None:
         """Do TLS with this from the next connection on."""
 
 
@@ -51,7 +51,7 @@ async def serving_new_certificates(
         yield
         return
 
-    def use(tls: TlsMaterial, expires: int) -> None:
+    def use(tls: LoadedTls, expires: int) -> None:
         for listener in listeners:
             listener.use_tls(tls)
         host.measures.certificate_expires = expires

@@ -19,7 +19,7 @@ from tests.api.wire import until
 from tests.certificates import Certificate
 from tlog.api import handshake
 from tlog.errors import TlsFileError
-from tlog.tls import TlsMaterial, read_client_certificate, read_client_pem
+from tlog.tls import LoadedTls, TlsMaterial, read_client_certificate, read_client_pem
 from tlog.tokens import MAX_LIFETIME_S, Scope
 
 __all__ = ["run"]  # the fixture
@@ -63,7 +63,7 @@ def test_a_certificate_that_is_known_has_its_scopes(run: Run, context: Make) -> 
     known, unknown = CLIENTS.issue("known"), CLIENTS.issue("known")
 
     async def scenario(tls: Tls) -> None:
-        tls.listener.use_tls(OPTIONAL)
+        tls.listener.use_tls(LoadedTls.of(OPTIONAL))
         await _let_in(tls, known, Scope.READ)
         assert await _ask(tls, context(known)) == 200
         add = PRIVATE.replace(b"GET", b"POST").replace(b"checkpoint", b"add")
@@ -84,7 +84,7 @@ def test_a_header_that_is_sent_decides_alone(run: Run, context: Make) -> None:
     known = CLIENTS.issue("known")
 
     async def scenario(tls: Tls) -> None:
-        tls.listener.use_tls(OPTIONAL)
+        tls.listener.use_tls(LoadedTls.of(OPTIONAL))
         await _let_in(tls, known, Scope.READ)
         weak = tls.host.token(("private",), Scope.APPEND)
         reader = tls.host.token(("private",), Scope.READ)
@@ -112,7 +112,7 @@ def test_a_renewed_certificate_of_the_same_key_is_the_same_client(run: Run, cont
     renewed, other = CLIENTS.issue("renewed", key=first.key), CLIENTS.issue("client")
 
     async def scenario(tls: Tls) -> None:
-        tls.listener.use_tls(OPTIONAL)
+        tls.listener.use_tls(LoadedTls.of(OPTIONAL))
         row_id = await _let_in(tls, first, Scope.READ)
         for client in (first, renewed):
             assert await _ask(tls, context(client)) == 200
@@ -147,7 +147,7 @@ def test_a_certificate_that_cannot_be_verified_ends_the_handshake(
     ]
 
     async def scenario(tls: Tls) -> None:
-        tls.listener.use_tls(material)
+        tls.listener.use_tls(LoadedTls.of(material))
         for number, (client, reason) in enumerate(refused):
             await _let_in(tls, client, Scope.READ)
             with pytest.raises((OSError, IndexError)):  # the alert, or an end without an answer
@@ -167,7 +167,7 @@ def test_a_chain_that_would_take_much_memory_is_refused(
     chain = [Certificate.authority("x" * 60 + str(number)).pem for number in range(150)]
 
     async def scenario(tls: Tls) -> None:
-        tls.listener.use_tls(OPTIONAL)
+        tls.listener.use_tls(LoadedTls.of(OPTIONAL))
         await _let_in(tls, known, Scope.READ)
         certificate, key = known.write(tmp_path, "chain")
         certificate.write_bytes(known.pem + b"".join(chain[:30]))
@@ -187,7 +187,7 @@ def test_a_certificate_can_be_required(run: Run, context: Make) -> None:
     known = CLIENTS.issue("known")
 
     async def scenario(tls: Tls) -> None:
-        tls.listener.use_tls(REQUIRED)
+        tls.listener.use_tls(LoadedTls.of(REQUIRED))
         token = tls.host.token(("private",), Scope.READ)
         header = f"Authorization: Bearer {token}\r\n".encode()
         with pytest.raises((OSError, IndexError)):
@@ -207,7 +207,7 @@ def test_open_connections_lose_what_their_certificate_lost(
     known = CLIENTS.issue("known")
 
     async def scenario(tls: Tls) -> None:
-        tls.listener.use_tls(OPTIONAL)
+        tls.listener.use_tls(LoadedTls.of(OPTIONAL))
         row_id = await _let_in(tls, known, Scope.READ)
         async with tls.connect(context(known)) as (reader, writer):
             statuses = []
@@ -233,7 +233,7 @@ def test_no_ticket_is_given(run: Run, context: Make) -> None:
     """A session that is taken up again would skip the check of the certificate."""
 
     async def scenario(tls: Tls) -> None:
-        tls.listener.use_tls(OPTIONAL)
+        tls.listener.use_tls(LoadedTls.of(OPTIONAL))
         shows = context(CLIENTS.issue("known"))
         async with tls.connect(shows) as (reader, writer):
             writer.write(PRIVATE + b"\r\n")

@@ -19,7 +19,14 @@ from tests.api.wire import LIMIT_S, until
 from tests.certificates import Certificate
 from tlog.api import handshake
 from tlog.errors import TlsFileError
-from tlog.tls import TlsMaterial, expiry_of, make_context, read_client_certificate, read_client_pem
+from tlog.tls import (
+    LoadedTls,
+    TlsMaterial,
+    expiry_of,
+    make_context,
+    read_client_certificate,
+    read_client_pem,
+)
 from tlog.tokens import Scope
 
 __all__ = ["run"]  # the fixture
@@ -53,7 +60,7 @@ def test_a_certificate_of_a_version_that_there_is_not(
         expiry_of(pem.encode())
 
     async def scenario(tls: Tls) -> None:
-        tls.listener.use_tls(OPTIONAL)
+        tls.listener.use_tls(LoadedTls.of(OPTIONAL))
         with pytest.raises((OSError, IndexError)):
             await _ask(tls, AUTHORITY.client_context((certificate, key)))
         await until(lambda: tls.failed == 1)
@@ -87,7 +94,7 @@ def test_a_certificate_that_is_not_for_clients_now_is_refused(
     """Whoever signed it, and though its key was let in."""
 
     async def scenario(tls: Tls) -> None:
-        tls.listener.use_tls(material)
+        tls.listener.use_tls(LoadedTls.of(material))
         await _let_in(tls, client, Scope.READ)
         with pytest.raises((OSError, IndexError)):
             await _ask(tls, AUTHORITY.client_context(client.write(tmp_path, "client")))
@@ -106,7 +113,7 @@ def test_clients_with_certificates_speak_tls_1_3(
     context.maximum_version = ssl.TLSVersion.TLSv1_2
 
     async def scenario(tls: Tls) -> None:
-        tls.listener.use_tls(material)
+        tls.listener.use_tls(LoadedTls.of(material))
         with pytest.raises((OSError, IndexError)):
             await _ask(tls, context)
         await until(lambda: tls.failed == 1)
@@ -134,7 +141,7 @@ def test_no_session_is_taken_up_again(run: Run, tmp_path: Path) -> None:
         return reused
 
     async def scenario(tls: Tls) -> None:
-        tls.listener.use_tls(OPTIONAL)
+        tls.listener.use_tls(LoadedTls.of(OPTIONAL))
         assert await asyncio.to_thread(twice, tls.port) == [False, False]
         context_of_server = tls.listener.connections._context
         assert context_of_server is not None

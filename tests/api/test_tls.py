@@ -24,7 +24,7 @@ from tests.certificates import Certificate
 from tlog.api import connection, connections, handshake
 from tlog.api.app import make_public_app
 from tlog.api.listener import Listener
-from tlog.tls import TlsMaterial
+from tlog.tls import LoadedTls, TlsMaterial
 
 AUTHORITY = Certificate.authority()
 SERVER = AUTHORITY.issue("server")
@@ -296,7 +296,7 @@ def test_another_certificate_is_for_new_connections(run: Callable[[Scenario], No
         async with tls.connect() as (reader, writer):
             writer.write(HEALTHZ)
             await reader.readuntil(b"}")
-            tls.listener.use_tls(TlsMaterial(other.pem, other.key_pem))
+            tls.listener.use_tls(LoadedTls.of(TlsMaterial(other.pem, other.key_pem)))
             async with tls.connect() as (_, newer):
                 assert shown(newer) == other.der
             assert shown(writer) == SERVER.der
@@ -407,5 +407,23 @@ def test_the_client_has_some_seconds_to_end_tls(
         session = await asyncio.to_thread(_ask_last, tls.port)
         await until(lambda: tls.open == 0)
         session.close()
+
+    run(scenario)
+
+
+def test_new_tls_costs_the_loop_nothing(
+    run: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A context takes long to make where there are many authorities: it comes ready."""
+    new = LoadedTls.of(TlsMaterial(SERVER.pem, SERVER.key_pem, AUTHORITY.pem))
+
+    def refuse(material: TlsMaterial) -> ssl.SSLContext:
+        message = f"made on the loop: {material}"
+        raise AssertionError(message)
+
+    async def scenario(tls: Tls) -> None:
+        monkeypatch.setattr(connections, "make_context", refuse)
+        tls.listener.use_tls(new)
+        assert tls.listener.connections._context is new.context
 
     run(scenario)

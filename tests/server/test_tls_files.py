@@ -24,7 +24,7 @@ from tests.certificates import Certificate
 from tlog import tls_files
 from tlog.clock import SystemClock
 from tlog.errors import TlsFileError
-from tlog.tls import TlsMaterial, expiry_of, make_context
+from tlog.tls import LoadedTls, TlsMaterial, expiry_of, make_context
 from tlog.tls_files import TlsFiles, TlsWatch
 
 LIMIT_S = 20.0
@@ -125,12 +125,12 @@ class _Watched:
         self.used: list[TlsMaterial] = []
         self.failures: list[OSError] = []  # of using it, one each
 
-    def use(self, material: TlsMaterial, expires: int) -> None:
+    def use(self, tls: LoadedTls, expires: int) -> None:
         """What the watch calls."""
         if self.failures:
             raise self.failures.pop()
-        assert expires == expiry_of(material.certificate)
-        self.used.append(material)
+        assert expires == expiry_of(tls.material.certificate)
+        self.used.append(tls.material)
 
     async def until_used(self, count: int) -> None:
         """Wait for so many."""

@@ -44,7 +44,7 @@ async def test_what_comes_at_once_with_the_hello_is_not_lost(
         token_id, hash_token(text), frozenset((Scope.READ,)), logs, 0, 2**40, revoked=1
     )
     config = Config(data_dir=tmp_path, log_level=logging.ERROR)
-    first, second = _material("first"), _material("second")
+    first, second, third = (_material(name) for name in ("first", "second", "third"))
     hello = Hello("worker-0", config, 1.0, first, State(1, [], [valid]))
     core, channel = socket.socketpair()
     passing, passed = socket.socketpair()
@@ -63,21 +63,23 @@ async def test_what_comes_at_once_with_the_hello_is_not_lost(
                     confirmed.add(message[1])
             assert worker._backend is not None
             assert worker._backend.tokens.find(text) is None
-            assert worker._connections is not None
-            bound = socket.create_server(("127.0.0.1", 0))
-            server = await asyncio.get_running_loop().create_server(
-                worker._connections.make, sock=bound
-            )
-            _, client = await asyncio.open_connection(
-                *bound.getsockname(), ssl=AUTHORITY.client_context()
-            )
-            shown = client.get_extra_info("ssl_object").getpeercert(True)
-            assert shown == _der(second)
-            client.close()
-            server.close()
+            assert await asyncio.to_thread(_shown, passing) == _der(second)
+            writer.write(_frame(UseTls(third)))
+            while await asyncio.to_thread(_shown, passing) != _der(third):
+                await asyncio.sleep(0.01)
             writer.write(_frame(Stop()))
             await running
         writer.close()
+
+
+def _shown(passing: socket.socket) -> bytes | None:
+    """The certificate that a worker shows on a connection that is passed to it."""
+    ours, accepted = socket.socketpair()
+    with accepted:
+        socket.send_fds(passing, [b"\0"], [accepted.fileno()])
+    ours.settimeout(LIMIT_S)
+    with AUTHORITY.client_context().wrap_socket(ours, server_hostname="127.0.0.1") as session:
+        return session.getpeercert(binary_form=True)
 
 
 def _der(material: TlsMaterial) -> bytes:

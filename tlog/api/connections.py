@@ -13,7 +13,7 @@ from tlog.api.connection import Connection
 from tlog.api.connection_table import ConnectionLimits, ConnectionTable
 from tlog.api.handshake import TlsHandshake
 from tlog.api.tls_reading import CLEAR_BYTES
-from tlog.tls import TlsMaterial, make_context, read_client_certificate
+from tlog.tls import LoadedTls, TlsMaterial, make_context, read_client_certificate
 
 SWEEP_S = 1.0  # how exact the deadlines of connections are
 
@@ -52,9 +52,9 @@ class Connections:
         self._server = self._app.make_server()
         self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
 
-    def use_tls(self, tls: TlsMaterial) -> None:
+    def use_tls(self, tls: LoadedTls) -> None:
         """Do TLS with this from the next connection on; those that are open go on as they are."""
-        self._context = make_context(tls)
+        self._context = tls.context
 
     def make(self) -> asyncio.Protocol:
         """The protocol of a connection that was just accepted."""

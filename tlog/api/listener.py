@@ -11,7 +11,7 @@ from tlog.addresses import BACKLOG, listen
 from tlog.api.app import App
 from tlog.api.connection_table import ConnectionLimits
 from tlog.api.connections import Connections
-from tlog.tls import TlsMaterial
+from tlog.tls import LoadedTls, TlsMaterial
 
 
 class Listener:
@@ -47,7 +47,7 @@ class Listener:
                 server = await loop.create_server(make, sock=bound, backlog=BACKLOG)
             self._servers.append(server)
 
-    def use_tls(self, tls: TlsMaterial) -> None:
+    def use_tls(self, tls: LoadedTls) -> None:
         """See Connections.use_tls."""
         self.connections.use_tls(tls)
 

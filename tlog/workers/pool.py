@@ -14,7 +14,7 @@ from tlog.api.read import MAX_ROW_BYTES
 from tlog.config import Config
 from tlog.errors import ServerError
 from tlog.host import Host
-from tlog.tls import TlsMaterial
+from tlog.tls import LoadedTls, TlsMaterial
 from tlog.workers.messages import Hello, State, UseTls
 from tlog.workers.worker import READY_TICKS, TICK_S, Worker
 from tlog_proofs import TILE_WIDTH
@@ -93,11 +93,11 @@ class WorkerPool:
         self._accepting = True
         self._accept_all()
 
-    def use_tls(self, tls: TlsMaterial) -> None:
+    def use_tls(self, tls: LoadedTls) -> None:
         """Have every process do TLS with this from its next connection on."""
-        self._tls = tls
+        self._tls = tls.material
         for worker in self._workers:
-            worker.tell(UseTls(tls))  # one that begins later has it in its Hello
+            worker.tell(UseTls(tls.material))  # one that begins later has it in its Hello
 
     async def close(self) -> None:
         """Stop accepting, let requests under way end, and the processes with them."""

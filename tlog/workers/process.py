@@ -10,10 +10,11 @@ import socket
 from tlog.api.app import make_public_app
 from tlog.api.connection_table import ConnectionLimits
 from tlog.api.connections import Connections
+from tlog.errors import TlsFileError
 from tlog.heap import map_large_blocks
 from tlog.measures import HttpMeasures
 from tlog.program_log import configure_log
-from tlog.tls import TlsMaterial
+from tlog.tls import LoadedTls, TlsMaterial
 from tlog.workers.channel import Channel
 from tlog.workers.messages import (
     Answer,
@@ -31,6 +32,7 @@ from tlog.workers.messages import (
 from tlog.workers.remote import Link, RemoteBackend
 
 REPORT_S = 1.0
+LOAD_AGAIN_S = 1.0
 DESCRIPTOR_BYTES = array.array("i").itemsize
 
 
@@ -53,10 +55,10 @@ class _Worker:
         self._link = Link(self._channel.send)
         self._hello: asyncio.Future[Hello] = asyncio.get_running_loop().create_future()
         self._backend: RemoteBackend | None = None
-        self._connections: Connections | None = None
         # The newest that came: it may be here before what begins with the Hello is.
         self._state: State | None = None
         self._tls: TlsMaterial | None = None
+        self._loading = asyncio.Event()
         self._stop = asyncio.Event()
 
     async def run(self, channel_socket: socket.socket, passed: socket.socket) -> None:
@@ -73,7 +75,6 @@ class _Worker:
         limits = ConnectionLimits(count, max(1, count // 2))
         app = make_public_app(backend)
         connections = Connections(app, hello.grace_s, limits, self._tls or hello.tls)
-        self._connections = connections
         connections.start()
         accepting: set[asyncio.Task[None]] = set()
 
@@ -85,6 +86,7 @@ class _Worker:
 
         loop.add_reader(passed, accept)
         measuring = loop.create_task(self._report(backend.http_measures))
+        loading = loop.create_task(self._load_tls(connections, self._tls))
         self._channel.send(Confirmed(hello.state.number))
         try:
             await self._stop.wait()
@@ -93,6 +95,7 @@ class _Worker:
             await asyncio.gather(*accepting, return_exceptions=True)
             await connections.close()
             measuring.cancel()
+            loading.cancel()
             self._channel.abort()
 
     async def _report(self, measures: HttpMeasures) -> None:
@@ -105,6 +108,22 @@ class _Worker:
             self._channel.send(Measured(report))
             await asyncio.sleep(REPORT_S)
 
+    async def _load_tls(self, connections: Connections, used: TlsMaterial | None) -> None:
+        """Do TLS with the newest that came; to make it ready may take long."""
+        while True:
+            await self._loading.wait()
+            self._loading.clear()
+            newest = self._tls
+            if newest is None or newest == used:
+                continue
+            try:
+                connections.use_tls(await asyncio.to_thread(LoadedTls.of, newest))
+            except (OSError, TlsFileError):  # it was tried before: no descriptors are left
+                self._loading.set()
+                await asyncio.sleep(LOAD_AGAIN_S)
+                continue
+            used = newest
+
     def _received(self, message: ToWorker) -> None:
         match message:
             case Hello():
@@ -116,8 +135,7 @@ class _Worker:
                 self._channel.send(Confirmed(message.number))
             case UseTls():
                 self._tls = message.tls
-                if self._connections is not None:
-                    self._connections.use_tls(message.tls)
+                self._loading.set()
             case Stop():
                 self._stop.set()
             case Answer() | AppendedEach() | Failure():
