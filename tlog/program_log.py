@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -30,7 +32,7 @@ def configure_log(level: int, form: str = TEXT, process: str | None = None) -> N
     structlog.configure(
         processors=[*processors, *_renderers(form)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),
         cache_logger_on_first_use=True,  # not a new one for each request
     )
     # What asyncio and aiohttp have to say goes the same way, in the same form.
@@ -48,6 +50,20 @@ def _renderers(form: str) -> list[Processor]:
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
     ]
+
+
+class _Stderr:
+    """Standard error, but nothing fails because nobody reads it or its disk is full."""
+
+    def write(self, text: str) -> None:
+        """See io.TextIOBase."""
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """See io.TextIOBase."""
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
 
 
 class _Naming:

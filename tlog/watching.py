@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from tlog.host import Host
 from tlog.tls import LoadedTls
 from tlog.tls_files import TlsFiles, TlsWatch
 
+AGAIN_S = 1.0  # before a watch is begun again
 LOCK_LOOK_S = 1.0  # between two looks at the lock file
 EXIT_LOCK_LOST = 1
 _logger = structlog.get_logger("tlog.watching")
@@ -59,12 +60,22 @@ async def serving_new_certificates(
     host.measures.certificate_expires = watch.expires
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, watch.look)
-    watching = loop.create_task(watch.run(use))
+    watching = loop.create_task(_keep_watching(watch, use))
     try:
         yield
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _keep_watching(watch: TlsWatch, use: Callable[[LoadedTls, int], None]) -> None:
+    """Begin the watch again when it ends by a defect: without it a certificate would run out."""
+    while True:
+        try:
+            await watch.run(use)
+        except Exception:
+            _logger.exception("the watch of the TLS files ended, and is begun again")
+        await asyncio.sleep(AGAIN_S)
 
 
 @asynccontextmanager

@@ -66,7 +66,7 @@ async def test_what_comes_at_once_with_the_hello_is_not_lost(
             assert await asyncio.to_thread(_shown, passing) == _der(second)
             writer.write(_frame(UseTls(third)))
             while await asyncio.to_thread(_shown, passing) != _der(third):
-                await asyncio.sleep(0.01)
+                continue
             writer.write(_frame(Stop()))
             await running
         writer.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,6 +132,9 @@ def command(  # noqa: PLR0913 - one an option
     log_format: str,
 ) -> None:
     """Serve the logs of a data directory until SIGTERM or SIGINT."""
+    if tls_cert is not None:
+        # Whoever asks for the files to be read again ends no server that has not come so far.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     del behind_tls_proxy  # which is weighed with the addresses
     problems = combination_problems(click.get_current_context().params)
     if sentences := [sentence for _, sentence in problems]:

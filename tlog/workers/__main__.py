@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 
 import uvloop
@@ -17,6 +18,7 @@ async def main(channel: int, passed: int) -> None:
         await work(channel, passed)
 
 
+signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the core tells what has changed
 settle_collector()
 with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
     runner.run(main(int(sys.argv[1]), int(sys.argv[2])))
