@@ -51,7 +51,10 @@ class TokenKeeper:
         row = self._row(make_token()[0], key_hash, logs, scopes, lifetime_s)
         async with self._letting_in:
             if self._tokens.has_key(key_hash):
-                message = "the public key of this certificate has a valid entry: revoke that first"
+                message = (
+                    "the public key of this certificate has a valid entry: revoke that first, or "
+                    "ask the operator if it is not among those that you see"
+                )
                 raise AlreadyExistsError(message)
             await self._admit(replace(row, certificate=True))
         return row.id

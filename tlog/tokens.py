@@ -104,6 +104,10 @@ class TokenTable:
         """Whether a public key has a valid row."""
         return next(self._valid_rows(key_hash), None) is not None
 
+    def knows_key(self, key_hash: bytes) -> bool:
+        """Whether a public key has a row, valid or not."""
+        return key_hash in self._ids_by_key
+
     def holds(self, row: TokenRow) -> bool:
         """Whether the token of a row that was found before is valid still."""
         newest = self._rows.get(row.id)

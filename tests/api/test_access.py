@@ -272,5 +272,5 @@ async def test_readiness_tells_details_only_with_a_token(api: Api) -> None:
 async def test_the_operator_passes_every_rule(api: Api, access: Access) -> None:
     """The caller of the unix socket is stopped by no rule on an existing log."""
     host = api.host.as_host()
-    log = authorise(access, host, Caller(local=True), "private", token_given=False)
+    log = authorise(access, host, Caller(local=True), "private")
     assert log is host.logs["private"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ __all__ = ["run"]  # the fixture
 CLIENTS = Certificate.authority("clients' authority")
 OPTIONAL = TlsMaterial(MATERIAL.certificate, MATERIAL.key, CLIENTS.pem)
 REQUIRED = TlsMaterial(MATERIAL.certificate, MATERIAL.key, CLIENTS.pem, client_required=True)
+LISTING = b"GET /logs HTTP/1.1\r\nHost: x\r\n"
 PRIVATE = b"GET /logs/private/checkpoint HTTP/1.1\r\nHost: x\r\n"
 Run = Callable[[Scenario], None]
 
@@ -72,6 +74,7 @@ def test_a_certificate_that_is_known_has_its_scopes(run: Run, context: Make) -> 
         assert await _ask(tls, context(known), events) == 404
         for nobody in (unknown, None):
             assert await _ask(tls, context(nobody)) == 401
+            assert await _ask(tls, context(nobody), LISTING) == 200
             public = PRIVATE.replace(b"private", b"public")
             assert await _ask(tls, context(nobody), public) == 200
         assert tls.failed == 0
@@ -203,7 +206,10 @@ def test_a_certificate_can_be_required(run: Run, context: Make) -> None:
 def test_open_connections_lose_what_their_certificate_lost(
     run: Run, context: Make, end: str
 ) -> None:
-    """A certificate is looked at with every request, not when the connection is made alone."""
+    """A certificate is looked at with every request, not when the connection is made alone.
+
+    The list of logs is then refused too, as with a bad token.
+    """
     known = CLIENTS.issue("known")
 
     async def scenario(tls: Tls) -> None:
@@ -225,6 +231,13 @@ def test_open_connections_lose_what_their_certificate_lost(
                     expires = known.certificate.not_valid_after_utc
                     tls.host.clock.now_s = int(expires.timestamp())
             assert statuses == [200, 401]
+        async with tls.connect(context(known)) as (reader, writer):
+            writer.write(LISTING + b"\r\n")
+            assert int((await reader.readline()).split()[1]) == 401
+            header = await reader.readuntil(b"\r\n\r\n")
+            length = next(line for line in header.split(b"\r\n") if b"Content-Length" in line)
+            answer = await reader.readexactly(int(length.split()[1]))
+            assert "certificate" in json.loads(answer)["detail"]
 
     run(scenario)
 

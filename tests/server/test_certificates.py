@@ -36,6 +36,7 @@ async def test_one_key_is_let_in_once(tmp_path: Path) -> None:
         first, second = await asyncio.gather(*asked, return_exceptions=True)
         assert isinstance(first, str)
         assert isinstance(second, AlreadyExistsError)
+        assert "ask the operator" in str(second)
         await host.revoke_token(first)
         assert not host.tokens.has_key(KEY)
 

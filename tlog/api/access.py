@@ -20,7 +20,7 @@ class Access(Enum):
     """The rule of a route."""
 
     ANYBODY = "anybody"  # a token is looked at only for what it lets see
-    LISTING = "listing"  # anybody, but a token that is given must be valid
+    LISTING = "listing"  # anybody, but a token or certificate that is given must be valid
     KNOWN = "known"  # a log's own path without a route: who sees the log
     READ = "read"  # scope read, or the log is public
     APPEND = "append"  # scope append, public or not
@@ -34,11 +34,13 @@ class Caller(NamedTuple):
     """Who asks: the operator at the unix socket, a valid token or certificate, or anybody.
 
     administers: on the administrative address, where scope admin on a log is every right on it.
+    invalid: a token was sent, or a certificate shown that was let in once, and is not valid.
     """
 
     local: bool = False
     token: TokenRow | None = None
     administers: bool = False
+    invalid: bool = False
 
     def sees(self, log: LogBackend) -> bool:
         """Whether the caller may know that the log exists."""
@@ -73,12 +75,14 @@ def identify(
 
     A header that is sent decides alone: an invalid token is nobody, whatever the certificate.
     """
-    if authorization is None and client is not None:
-        return Caller(token=host.tokens.find_certificate(client))
-    scheme, _, text = (authorization or "").partition(" ")
-    if scheme.lower() != "bearer":
-        return ANYONE
-    return Caller(token=host.tokens.find(text.strip()))
+    if authorization is not None:
+        scheme, _, text = authorization.partition(" ")
+        row = host.tokens.find(text.strip()) if scheme.lower() == "bearer" else None
+        return Caller(token=row, invalid=row is None)
+    if client is not None:
+        row = host.tokens.find_certificate(client)
+        return Caller(token=row, invalid=row is None and host.tokens.knows_key(client.key_hash))
+    return ANYONE
 
 
 def identify_operator(
@@ -113,12 +117,9 @@ def check_administers(caller: Caller) -> None:
 
 
 def authorise(
-    access: Access, host: Backend, caller: Caller, log_name: str | None, *, token_given: bool
+    access: Access, host: Backend, caller: Caller, log_name: str | None
 ) -> LogBackend | None:
     """Apply a route's rule; the log that log_name names, where the route has one.
-
-    Args:
-        token_given: whether there was an Authorization header, valid or not.
 
     Raises:
         UnauthorisedError: 401, the caller is nobody and this is not public.
@@ -128,7 +129,7 @@ def authorise(
     if access is Access.LOCAL and not (caller.local or caller.administers):
         message = "only the unix socket and the administrative address serve this"
         raise NoSuchResourceError(message)
-    if access is Access.LISTING and token_given and not caller.local and caller.token is None:
+    if access is Access.LISTING and caller.invalid:
         raise _unauthorised()
     if log_name is None:
         return None
@@ -157,4 +158,7 @@ def _authorise_log(access: Access, log: LogBackend | None, caller: Caller) -> Lo
 
 
 def _unauthorised() -> UnauthorisedError:
-    return UnauthorisedError("send a valid token as `Authorization: Bearer TOKEN`")
+    message = (
+        "send a valid token as `Authorization: Bearer TOKEN`, or show a certificate that was let in"
+    )
+    return UnauthorisedError(message)

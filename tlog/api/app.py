@@ -108,23 +108,11 @@ class App:
             route, values = self._router.find(request.method, path)
         except RequestError:
             # It tells no more to somebody who may not know the log than a route would.
-            authorise(
-                Access.KNOWN,
-                backend,
-                request.caller,
-                _log_in_path(path),
-                token_given=authorization is not None,
-            )
+            authorise(Access.KNOWN, backend, request.caller, _log_in_path(path))
             raise
         request.template = route.path
         request.path_values = values
-        request.log = authorise(
-            route.access,
-            backend,
-            request.caller,
-            values.get("name"),
-            token_given=authorization is not None,
-        )
+        request.log = authorise(route.access, backend, request.caller, values.get("name"))
         return await route.handler(request)
 
 
