@@ -201,6 +201,8 @@ class Appender:
                 appended=spool.next_number - self._first,
                 refused=self._refused,
                 committed=delivery.committed,
+                trusted=delivery.trusted,
+                included=delivery.included,
                 batches=delivery.batches,
                 failures=delivery.failures,
                 may_be_duplicate=delivery.may_be_duplicate,
@@ -282,7 +284,7 @@ class Appender:
         except asyncio.CancelledError:
             pass
         except Exception as error:  # noqa: BLE001 - told to the owner; the spool has everything
-            self._delivery.fail(f"internal error: {error!r}")
+            self._delivery.end(f"internal error: {error!r}")
 
     async def _send_all(self) -> None:
         asyncio.get_running_loop().set_default_executor(FileThreads(_FILE_THREADS))

@@ -8,10 +8,16 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from tlog_clients.appender_errors import EntrySetAsideError, SpoolError, SpoolWriteError
+from tlog_clients.appender_errors import (
+    AppenderError,
+    EntrySetAsideError,
+    SpoolError,
+    SpoolWriteError,
+)
 from tlog_clients.appender_stats import DeliveryState
 from tlog_clients.appender_tickets import Committed
-from tlog_clients.appender_verdict import Verdict, judge, pause_s, took_nothing
+from tlog_clients.appender_verdict import Verdict, judge, missing_proof, pause_s, took_nothing
+from tlog_clients.log_client import BatchResult, Trust
 from tlog_clients.submission import MAX_BATCH_ENTRIES
 from tlog_proofs import TlogError
 
@@ -22,7 +28,6 @@ if TYPE_CHECKING:
     from tlog_clients.appender_options import AppenderOptions
     from tlog_clients.appender_sender import Sender
     from tlog_clients.appender_tickets import TicketBook
-    from tlog_clients.log_client import BatchResult
     from tlog_clients.spool import Batch, Spool
     from tlog_clients.spool_thread import SpoolThread
     from tlog_clients.submission import SubmittedBatch
@@ -62,12 +67,14 @@ class Delivery:
         self.reason = ""
         self.stopped_by: TlogError | None = None
         self.delivered_to, _ = spool.spooled_to
-        self.committed = self.batches = self.failures = self.may_be_duplicate = self.set_aside = 0
+        self.committed = self.trusted = self.included = self.batches = self.failures = 0
+        self.may_be_duplicate = self.set_aside = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._sets_aside = False
         self._has_one_suspect = False
         self._is_over = False
+        self._has_ended = False
 
     async def run(self, sender: Sender) -> None:
         """Deliver until stop() cancels this."""
@@ -80,12 +87,13 @@ class Delivery:
             while True:
                 # Cleared before looking: what comes after the look sets it again.
                 self._wake.clear()
-                batch = await self._begin()
-                if batch is None:
-                    self._tell(DeliveryState.DELIVERING, "")
-                    await self._wake.wait()
-                else:
-                    await self._send(sender, batch)
+                try:
+                    await self._deliver_next(sender)
+                except SpoolError as error:
+                    self._spool.fail(error)
+                    await self._stop_until_resumed(str(error), error, one=False)
+                except Exception as error:  # noqa: BLE001 - told to the owner, who may resume
+                    await self._stop_until_resumed(f"internal error: {error!r}", None, one=False)
         finally:
             with self._changed:
                 self._loop = None
@@ -97,8 +105,14 @@ class Delivery:
                 self._loop.call_soon_threadsafe(self._wake.set)
 
     def resume(self, *, set_aside: bool) -> bool:
-        """Go on now, whatever it waits for; False when no one entry is known to set aside."""
+        """Go on now, whatever it waits for; False when no one entry is known to set aside.
+
+        Raises:
+            AppenderError: an error ended the thread, which nothing can begin again.
+        """
         with self._changed:
+            if self._has_ended:
+                raise AppenderError(f"expected a new appender on the spool, got {self.reason}")
             if set_aside and not self._has_one_suspect:
                 return False
             self._sets_aside = set_aside
@@ -122,6 +136,22 @@ class Delivery:
         self._tell(DeliveryState.STOPPED, reason)
         self._call(self._options.on_stopped, reason)
 
+    async def _deliver_next(self, sender: Sender) -> None:
+        batch = await self._begin()
+        if batch is None:
+            self._tell(DeliveryState.DELIVERING, "")
+            await self._wake.wait()
+        else:
+            await self._send(sender, batch)
+
+    def end(self, reason: str) -> None:
+        """Say that run() has ended, and why; nothing, where stop() was called: it had to end."""
+        with self._changed:
+            self._has_ended = True
+            if self._is_over:
+                return
+        self.fail(reason)
+
     async def _begin(self) -> Batch | None:
         arguments = (self.delivered_to, self._limit, self._token_mark)
         while True:
@@ -131,9 +161,6 @@ class Delivery:
                 )
             except SpoolWriteError as error:
                 await self._pause(error)
-            except SpoolError as error:
-                self._spool.fail(error)
-                await self._stop_until_resumed(str(error), error, one=False)
 
     async def _send(self, sender: Sender, batch: Batch) -> None:
         is_fresh = batch.tried_s is None
@@ -145,13 +172,22 @@ class Delivery:
             if is_fresh and took_nothing(error):
                 await self._unmark()
             await self._after_failure(batch, error)
+            return
+        missing = missing_proof(sent)
+        if missing:
+            with self._changed:
+                self.failures += 1
+            await self._pause(AppenderError(missing))
         else:
             self._after_success(batch, sent)
 
     def _after_success(self, batch: Batch, sent: BatchResult | SubmittedBatch) -> None:
         doubtful = self._doubtful(batch, sent)
+        trust, included = None, False
+        if isinstance(sent, BatchResult):
+            trust, included = sent.trust, sent.inclusion_verified
         outcomes = [
-            Committed(index, leaf_hash, sent.state, index in doubtful)
+            Committed(index, leaf_hash, sent.state, index in doubtful, trust, included)
             for index, leaf_hash in zip(sent.indexes, sent.leaf_hashes, strict=True)
         ]
         self._limit = min(MAX_BATCH_ENTRIES, 2 * self._limit)
@@ -159,6 +195,8 @@ class Delivery:
         with self._changed:
             self.delivered_to = batch.end
             self.committed += len(outcomes)
+            self.trusted += len(outcomes) if trust is Trust.TRUSTED else 0
+            self.included += len(outcomes) if included else 0
             self.batches += 1
             self.may_be_duplicate += len(doubtful)
             self.state, self.reason = DeliveryState.DELIVERING, ""
@@ -208,7 +246,7 @@ class Delivery:
         except TimeoutError:
             pass
 
-    async def _stop_until_resumed(self, reason: str, error: TlogError, *, one: bool) -> bool:
+    async def _stop_until_resumed(self, reason: str, error: TlogError | None, *, one: bool) -> bool:
         """Wait for resume(); return whether the one entry is to be set aside."""
         self._resume.clear()
         with self._changed:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
+from tlog_clients.errors import LogMisbehaviourError
 from tlog_clients.log_client import LogClient
 from tlog_clients.retry import Retries, RetryPolicy
 from tlog_clients.submission import SubmittedBatch, submit_batch
@@ -43,12 +45,30 @@ class VerifyingSender:
     def __init__(self, access: LogAccess, trust: LogTrust, heads: HeadStore) -> None:
         """Bind the log, whom to believe about it, and where the trusted head is kept."""
         self._client = LogClient(access, trust, heads, Retries(RetryPolicy(0)))
+        self._trust = trust
+        self._heads = heads
+        self._fresh_ids: frozenset[str] = frozenset()
+        self._known_size = 0
 
     async def send(
         self, entries: Sequence[bytes], ids: Sequence[str], *, is_fresh: bool
     ) -> BatchResult:
-        """Append a batch, as Sender says."""
-        return await self._client.append_batch(entries, ids=ids, is_fresh=is_fresh)
+        """Append a batch, as Sender says.
+
+        What this process sent first must stand behind the tree that was known then, in every answer
+        to come: a log could give entries of equal bytes, and add none.
+        """
+        if is_fresh:
+            known = await asyncio.to_thread(self._heads.read, self._trust)
+            self._fresh_ids = frozenset(ids)
+            self._known_size = 0 if known is None else known.size
+        sent = await self._client.append_batch(entries, ids=ids, is_fresh=is_fresh)
+        if min(sent.indexes) < self._known_size and not self._fresh_ids.isdisjoint(ids):
+            raise LogMisbehaviourError(
+                f"answer to append: a new entry is said to stand at index {min(sent.indexes)}, "
+                f"but the tree had size {self._known_size} before it was sent first"
+            )
+        return sent
 
 
 class PlainSender:

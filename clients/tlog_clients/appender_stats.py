@@ -24,9 +24,10 @@ class AppenderStats:
     """Counts since the appender was opened, and what it holds now.
 
     appended: entries taken. refused: entries not taken, because the queue or spool was full.
-    committed: entries that the log has, those of earlier processes too. batches, failures: tries
-    that succeeded and that failed. may_be_duplicate: entries that may stand twice. set_aside:
-    entries in the table set_aside, of earlier processes too.
+    committed: entries that the log has, those of earlier processes too. trusted: those of them
+    under a head that is trusted. included: those that were found in its tree. batches, failures:
+    tries that succeeded and that failed. may_be_duplicate: entries that may stand twice.
+    set_aside: entries in the table set_aside, of earlier processes too.
 
     queued, queued_bytes: taken and not durable yet. spooled, spooled_bytes: durable and not
     delivered yet. oldest_age_s: for how long the oldest of these has waited; 0 when there is none.
@@ -40,6 +41,8 @@ class AppenderStats:
     appended: int
     refused: int
     committed: int
+    trusted: int
+    included: int
     batches: int
     failures: int
     may_be_duplicate: int

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tlog_clients.appender_lock import AppenderLock
+    from tlog_clients.log_client import Trust
     from tlog_proofs import TlogError
 
 Value = TypeVar("Value")
@@ -30,14 +31,19 @@ Waiting = dict[int, set[ref[Future[Value]]]]
 class Committed:
     """Where an entry stands.
 
-    state: "published", or "committed" when the wait for publication ended first. may_be_duplicate:
-    it may also stand elsewhere, because a try before is older than the log remembers ids.
+    state: "published"; without a key "committed" when the wait for publication ended first.
+    may_be_duplicate: it may also stand elsewhere, because a try before is older than the log
+    remembers ids. trust: what became of the signed head that covers it; None without a key.
+    inclusion_verified: whether it was found in that head's tree, for which the token must allow
+    reading.
     """
 
     index: int
     leaf_hash: bytes
     state: str
     may_be_duplicate: bool = False
+    trust: Trust | None = None
+    inclusion_verified: bool = False
 
 
 class Ticket:

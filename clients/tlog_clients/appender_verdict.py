@@ -13,17 +13,20 @@ from tlog_clients.errors import (
     OutcomeUnknownError,
     StateFileError,
 )
+from tlog_clients.log_client import BatchResult
 from tlog_clients.problem import PROBLEM_TYPE_PREFIX
 from tlog_clients.submission import EntryTooLargeError
-from tlog_proofs import TlogError, VerificationError
+from tlog_proofs import QuorumError, TlogError, VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tlog_clients.appender_options import AppenderOptions
+    from tlog_clients.submission import SubmittedBatch
 
 _MAX_ASKED_S = 3600
 _CLIENT_ERRORS = range(400, 500)
+_MAY_NOT_READ = frozenset({401, 403, 405})
 _MAY_PASS = frozenset({408, 425, 429})
 # These may be about one entry of a batch: too long for a proxy, or refused by a filter before the
 # log; the log's own problems say where they are about all.
@@ -71,6 +74,23 @@ def took_nothing(error: TlogError) -> bool:
     Of submissions only: OutcomeUnknownError is what a lost answer raises there.
     """
     return isinstance(error, HttpStatusError | NotReachableError | FetchTimeoutError)
+
+
+def missing_proof(sent: BatchResult | SubmittedBatch) -> str:
+    """Return what is still missing before the spool may forget a batch that the log took.
+
+    Without a key nothing is. With one, a signed head must cover the entries, and they must be found
+    in its tree wherever the token allows reading; no witness's delay hinders the delivery.
+    """
+    if not isinstance(sent, BatchResult):
+        return ""
+    if sent.head is None:
+        return f"the log has the entries, but no signed head of it covers them yet ({sent.state})"
+    if sent.doubt is None or isinstance(sent.doubt, QuorumError):
+        return ""
+    if isinstance(sent.doubt, HttpStatusError) and sent.doubt.status in _MAY_NOT_READ:
+        return ""
+    return f"the log has the entries, but its tree could not be read ({sent.doubt})"
 
 
 def pause_s(

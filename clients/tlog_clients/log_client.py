@@ -70,7 +70,7 @@ class BatchResult:
     `first_index` is the lowest index that was added now; None when every entry stood before, under
     its id, or the answer does not say. `head` is verified, None while publication is pending;
     `inclusion_verified` says whether the leaves were also found in its tree, for which the token
-    must allow reading.
+    must allow reading; `doubt` is what hindered that.
     """
 
     indexes: tuple[int, ...]
@@ -81,6 +81,7 @@ class BatchResult:
     trust: Trust = Trust.PENDING
     inclusion_verified: bool = False
     reason: str = ""
+    doubt: TlogError | None = None
 
 
 class LogClient(LogReader):
@@ -140,9 +141,10 @@ class LogClient(LogReader):
                     f"answer to append: index {index}, but the proof is of {proof.index}"
                 )
             head = self._log_trust.verify_signed(proof, submitted.leaf_hash)
-            trust, reason = await self._trust(head)
+            trust, doubt = await self._trust(head)
         # After the heads: of two histories they are the better evidence.
         _check_new([index], lowest_new, known_size)
+        reason = "" if doubt is None else str(doubt)
         return AppendResult(index, submitted.leaf_hash, submitted.state, proof, head, trust, reason)
 
     async def append_batch(
@@ -173,40 +175,41 @@ class LogClient(LogReader):
                     f"answer to append: entry {last} is said to be published, "
                     f"but the checkpoint has size {head.size}"
                 )
-            trust, reason = await self._trust(head)
+            trust, doubt = await self._trust(head)
             _check_new(indexes, lowest_new, known_size)
-            included = trust is not Trust.REPORTED and await self._find_leaves(
-                head, indexes, hashes
-            )
+            reason = "" if doubt is None else str(doubt)
+            if doubt is None:
+                doubt = await self._find_leaves(head, indexes, hashes)
         first = submitted.first_index
-        return BatchResult(indexes, hashes, state, first, head, trust, included, reason)
+        return BatchResult(indexes, hashes, state, first, head, trust, doubt is None, reason, doubt)
 
     async def _known_size(self) -> int:
         trusted = await asyncio.to_thread(self._heads.read, self._log_trust)
         return 0 if trusted is None else trusted.size
 
-    async def _trust(self, head: SignedCheckpoint) -> tuple[Trust, str]:
+    async def _trust(self, head: SignedCheckpoint) -> tuple[Trust, TlogError | None]:
         try:
             await self.accept_head(head)
         except (FetchError, QuorumError) as error:
             # The entry stands whatever else can be read now: that is no reason to fail.
-            return Trust.REPORTED, str(error)
-        return Trust.TRUSTED, ""
+            return Trust.REPORTED, error
+        return Trust.TRUSTED, None
 
     async def _find_leaves(
         self, head: SignedCheckpoint, indexes: Sequence[int], leaf_hashes: Sequence[bytes]
-    ) -> bool:
+    ) -> FetchError | None:
+        """Find the leaves in the tree; return what hindered the search."""
         wanted: set[Tile] = set()
         for start, end in _runs(indexes):
             wanted.update(tiles_for_leaves(start, end, head.size))
         try:
             tiles = await fetch_verified_tiles(self._fetcher, head, sorted(wanted), self._cache)
-        except FetchError:
-            return False
+        except FetchError as error:
+            return error
         for index, expected in zip(indexes, leaf_hashes, strict=True):
             if tiles.leaf_hash(index) != expected:
                 raise EntryMismatchError(index, "the tree")
-        return True
+        return None
 
 
 def _check_new(indexes: Sequence[int], lowest_new: int | None, known_size: int) -> None:

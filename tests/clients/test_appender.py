@@ -12,8 +12,18 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
-from tlog_clients import EntryTooLargeError, ForkDetectedError
+from tlog_clients import (
+    EntryTooLargeError,
+    ForkDetectedError,
+    HttpFetcher,
+    HttpStatusError,
+    LogMisbehaviourError,
+    LogTrust,
+    MemoryHeads,
+    Trust,
+)
 from tlog_clients.appender import Appender
 from tlog_clients.appender_errors import (
     AppenderClosedError,
@@ -26,12 +36,15 @@ from tlog_clients.appender_errors import (
     SpoolWriteError,
 )
 from tlog_clients.appender_options import AppenderOptions
+from tlog_clients.appender_sender import VerifyingSender
 from tlog_clients.appender_stats import DeliveryState
 from tlog_clients.spool import Spool
 from tlog_clients.testing import FakeLog
+from tlog_clients.testing_http import _Routes
+from tlog_clients.testing_state import ProblemError
 from tlog_proofs import Ed25519Cosigner, VerificationError, leaf_hash, open_checkpoint
 
-WAIT_S = 60.0
+WAIT_S = 20.0
 QUICK = AppenderOptions(first_pause_s=0.01, max_pause_s=0.05)
 
 
@@ -294,11 +307,134 @@ def test_without_a_key(log: FakeLog, spool: Path) -> None:
 
 
 def test_unpublished(log: FakeLog, spool: Path) -> None:
-    """An entry that is committed and not published yet counts as delivered, and says so."""
+    """An entry without a signed head over it stays in the spool, over a restart."""
     log.hold_publication()
-    with Appender(log.url, trust=log.vkey, spool=spool) as appender:
+    appender = Appender(log.url, trust=log.vkey, spool=spool, options=QUICK)
+    ticket = appender.append(b"an entry")
+    wait_for(appender, DeliveryState.WAITING)
+    assert "no signed head" in appender.stats().reason
+    assert not ticket.committed().done()
+    assert appender.close(0) == 1
+    appender = Appender(log.url, trust=log.vkey, spool=spool, options=QUICK)
+    wait_for(appender, DeliveryState.WAITING)
+    log.hold_publication(held=False)
+    assert appender.flush(WAIT_S) == 0
+    assert (appender.stats().trusted, appender.stats().included) == (1, 1)
+    assert appender.close(WAIT_S) == 0
+    assert log.entries == [b"an entry"]
+
+
+def test_unpublished_without_a_key(log: FakeLog, spool: Path) -> None:
+    """Without a key an entry that is committed and not published yet counts as delivered."""
+    log.hold_publication()
+    with Appender(log.url, trust=None, spool=spool) as appender:
         place = appender.append(b"an entry").committed().result(WAIT_S)
-    assert (place.index, place.state) == (1, "committed")
+    assert (place.index, place.state, place.trust) == (1, "committed", None)
+
+
+@pytest.mark.parametrize(("status", "left"), [(401, 0), (403, 0), (404, 1), (502, 1)])
+def test_tiles_that_cannot_be_read(
+    spool: Path, monkeypatch: pytest.MonkeyPatch, status: int, left: int
+) -> None:
+    """Where reading is allowed, what was not found in the tree is kept and sent again."""
+    served, refused = _Routes.tile, threading.Event()
+
+    async def refuse(routes: _Routes, request: web.Request) -> web.Response:
+        if refused.is_set():
+            raise ProblemError(status, "planned", "The test planned this")
+        return await served(routes, request)
+
+    monkeypatch.setattr(_Routes, "tile", refuse)
+    refused.set()
+    with FakeLog() as log:
+        appender = Appender(log.url, trust=log.vkey, spool=spool, options=QUICK)
+        ticket = appender.append(b"an entry")
+        if left:
+            wait_for(appender, DeliveryState.WAITING)
+            assert "its tree could not be read" in appender.stats().reason
+            refused.clear()
+        place = ticket.committed().result(WAIT_S)
+        assert (place.trust, place.inclusion_verified) == (Trust.TRUSTED, bool(left))
+        assert (appender.stats().trusted, appender.stats().included) == (1, left)
+        assert appender.close(WAIT_S) == 0
+        assert log.entries == [b"an entry"]
+
+
+async def test_a_known_entry_for_a_new_one(log: FakeLog) -> None:
+    """What was sent first in this process must stand behind the tree of then, in later answers."""
+    log.append(b"known")
+    async with HttpFetcher(log.url) as http:
+        sender = VerifyingSender(http, LogTrust.of(log.vkey), MemoryHeads())
+        await sender.send([b"one"], ["id1"], is_fresh=True)
+        log.fail_next(429)
+        with pytest.raises(HttpStatusError):
+            await sender.send([b"known"], ["id2"], is_fresh=True)
+        log._state.index_of_id["id2"] = 1
+        with pytest.raises(LogMisbehaviourError, match="before it was sent first"):
+            await sender.send([b"known"], ["id2"], is_fresh=False)
+
+
+def test_an_error_after_the_end(log: FakeLog, spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails once the delivery was told to end, as a thread at the exit, is no stop."""
+    told: list[str] = []
+    options = AppenderOptions(on_stopped=told.append)
+    appender = Appender(log.url, trust=log.vkey, spool=spool, options=options)
+    appender.append(b"an entry").committed().result(WAIT_S)
+
+    async def fail(_: object, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "shutdown_default_executor", fail)
+    assert appender.close(WAIT_S) == 0
+    assert told == []
+
+
+def test_going_on_after_an_internal_error(
+    log: FakeLog, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever went wrong within a delivery, resume() goes on with it."""
+    appender = Appender(log.url, trust=log.vkey, spool=spool)
+    with monkeypatch.context() as patched:
+        patched.setattr(Spool, "begin_batch", lambda *_: 1 / 0)
+        appender.append(b"an entry")
+        assert appender.flush(WAIT_S) == 1
+        assert "internal error: ZeroDivisionError" in appender.stats().reason
+    appender.resume()
+    assert appender.flush(WAIT_S) == 0
+    assert appender.close(WAIT_S) == 0
+    assert log.entries == [b"an entry"]
+
+
+def test_a_delivery_that_cannot_begin(
+    log: FakeLog, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the thread itself has ended, resume() says so."""
+    monkeypatch.setattr(VerifyingSender, "__init__", lambda *_: 1 / 0)
+    appender = Appender(log.url, trust=log.vkey, spool=spool)
+    wait_for(appender, DeliveryState.STOPPED)
+    with pytest.raises(AppenderError, match="a new appender on the spool, got internal error"):
+        appender.resume()
+    assert appender.stats().state is DeliveryState.STOPPED
+    appender.close(0)
+
+
+def test_a_spool_damaged_between(
+    log: FakeLog, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A spool that fails when a note is taken back stops the delivery, as anywhere else."""
+
+    def refuse(spool: Spool, *_: object) -> None:
+        spool._database.refuse("damaged by the test")
+
+    monkeypatch.setattr(Spool, "unmark", refuse)
+    log.fail_next(503, problem="starting")
+    appender = Appender(log.url, trust=log.vkey, spool=spool, options=QUICK)
+    ticket = appender.append(b"an entry")
+    wait_for(appender, DeliveryState.STOPPED)
+    assert isinstance(appender.stopped_by, SpoolDamagedError)
+    appender.resume()
+    assert ticket.committed().result(WAIT_S).index == 1
+    assert appender.close(WAIT_S) == 0
 
 
 def test_full_queue(log: FakeLog, spool: Path) -> None:
