@@ -131,9 +131,10 @@ class Appender:
             SpoolError: the spool cannot be written or is damaged; it was not taken.
             AppenderClosedError: the appender is closed, or this process was forked.
         """
-        if len(entry) > MAX_ENTRY_BYTES:
+        size = memoryview(entry).nbytes  # of a memoryview, len() counts items
+        if size > MAX_ENTRY_BYTES:
             raise EntryTooLargeError(
-                f"expected an entry of at most {MAX_ENTRY_BYTES} bytes, got {len(entry)}"
+                f"expected an entry of at most {MAX_ENTRY_BYTES} bytes, got {size}"
             )
         self._check_process()
         with self._changed:

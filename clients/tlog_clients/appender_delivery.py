@@ -16,7 +16,14 @@ from tlog_clients.appender_errors import (
 )
 from tlog_clients.appender_stats import DeliveryState
 from tlog_clients.appender_tickets import Committed
-from tlog_clients.appender_verdict import Verdict, judge, missing_proof, pause_s, took_nothing
+from tlog_clients.appender_verdict import (
+    MAX_LIES,
+    Verdict,
+    judge,
+    missing_proof,
+    pause_s,
+    took_nothing,
+)
 from tlog_clients.log_client import BatchResult, Trust
 from tlog_clients.submission import MAX_BATCH_ENTRIES
 from tlog_proofs import TlogError
@@ -61,7 +68,7 @@ class Delivery:
         self._resume = asyncio.Event()
         # Owned by the loop's task:
         self._limit = MAX_BATCH_ENTRIES
-        self._failed_in_a_row = 0
+        self._failed_in_a_row = self._lies_in_a_row = 0
         # Guarded by changed:
         self.state = DeliveryState.DELIVERING
         self.reason = ""
@@ -169,8 +176,8 @@ class Delivery:
         except TlogError as error:
             with self._changed:
                 self.failures += 1
-            if is_fresh and took_nothing(error):
-                await self._unmark()
+            if took_nothing(error) and (is_fresh or batch.tried_by != self._token_mark):
+                await self._unmark(batch)
             await self._after_failure(batch, error)
             return
         missing = missing_proof(sent)
@@ -191,7 +198,7 @@ class Delivery:
             for index, leaf_hash in zip(sent.indexes, sent.leaf_hashes, strict=True)
         ]
         self._limit = min(MAX_BATCH_ENTRIES, 2 * self._limit)
-        self._failed_in_a_row = 0
+        self._failed_in_a_row = self._lies_in_a_row = 0
         with self._changed:
             self.delivered_to = batch.end
             self.committed += len(outcomes)
@@ -226,7 +233,8 @@ class Delivery:
 
     async def _after_failure(self, batch: Batch, error: TlogError) -> None:
         verdict = judge(error)
-        if verdict is Verdict.AGAIN:
+        self._lies_in_a_row = self._lies_in_a_row + 1 if verdict is Verdict.FEW else 0
+        if verdict is Verdict.AGAIN or 0 < self._lies_in_a_row <= MAX_LIES:
             await self._pause(error)
         elif verdict is Verdict.SMALLER and len(batch.entries) > 1:
             self._limit = len(batch.entries) // 2
@@ -254,15 +262,16 @@ class Delivery:
             self._sets_aside = False
         self.fail(reason, error)
         await self._resume.wait()
+        self._lies_in_a_row = 0
         with self._changed:
             self._has_one_suspect = False
             return self._sets_aside
 
-    async def _unmark(self) -> None:
+    async def _unmark(self, batch: Batch) -> None:
         with suppress(
             SpoolWriteError
         ):  # noted as sent it stays then: only more careful than needed
-            await asyncio.wrap_future(self._spool.ask(lambda spool: spool.unmark()))
+            await asyncio.wrap_future(self._spool.ask(lambda spool: spool.unmark(batch)))
 
     async def _set_aside(self, batch: Batch, reason: str) -> None:
         def move(spool: Spool) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tlog_clients.errors import (
     FetchTimeoutError,
+    ForkDetectedError,
     HttpStatusError,
     NotReachableError,
     OutcomeUnknownError,
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     from tlog_clients.appender_options import AppenderOptions
     from tlog_clients.submission import SubmittedBatch
+
+MAX_LIES = 3
+"""How often a batch is sent again after answers in a row that are not those of an honest log."""
 
 _MAX_ASKED_S = 3600
 _CLIENT_ERRORS = range(400, 500)
@@ -41,6 +45,8 @@ class Verdict(StrEnum):
 
     AGAIN = "again"
     """Send the same after a pause, for ever."""
+    FEW = "few"
+    """The same, but MAX_LIES times at most; then as STOP."""
     SMALLER = "smaller"
     """Find the entry that it is about by sending fewer; one alone stops the delivery."""
     STOP = "stop"
@@ -50,8 +56,10 @@ class Verdict(StrEnum):
 def judge(error: TlogError) -> Verdict:
     """Decide what a failed batch calls for.
 
-    A log that lied is never sent to again without a human, and neither is one that refuses the
-    token. Answers that are none may be those of a proxy, and are asked for again.
+    A log that refuses the token is not sent to again without a human, and neither is one that
+    showed two histories. What else cannot be verified may be a cache's old copy, or its error page
+    in place of a tile, and is asked for a few times more. Answers that are none may be those of a
+    proxy, and are asked for again.
     """
     if isinstance(error, HttpStatusError) and error.status in _CLIENT_ERRORS:
         problem = error.problem.type if error.problem is not None else ""
@@ -63,8 +71,10 @@ def judge(error: TlogError) -> Verdict:
     if isinstance(error, StateFileError):
         # What the system refuses, as on a full disk, passes; a damaged file does not.
         return Verdict.AGAIN if isinstance(error.__cause__, OSError) else Verdict.STOP
-    if isinstance(error, VerificationError | EntryTooLargeError):
-        return Verdict.STOP
+    if isinstance(error, EntryTooLargeError):
+        return Verdict.SMALLER
+    if isinstance(error, VerificationError):
+        return Verdict.STOP if isinstance(error, ForkDetectedError) else Verdict.FEW
     return Verdict.AGAIN
 
 
@@ -73,7 +83,9 @@ def took_nothing(error: TlogError) -> bool:
 
     Of submissions only: OutcomeUnknownError is what a lost answer raises there.
     """
-    return isinstance(error, HttpStatusError | NotReachableError | FetchTimeoutError)
+    return isinstance(
+        error, HttpStatusError | NotReachableError | FetchTimeoutError | EntryTooLargeError
+    )
 
 
 def missing_proof(sent: BatchResult | SubmittedBatch) -> str:

@@ -27,12 +27,15 @@ ENTRY_OVERHEAD_BYTES = 128
 """What an entry counts for in the bounds beside its own bytes: its id, hash and row."""
 
 
+_SEVERAL = "several"  # no token's mark
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """The oldest entries of a spool, to be sent: numbers from `first` on, ids, entries.
 
     tried_s: when they were sent before without anything known of it; None when they never were.
-    tried_by: the mark of the token they were sent with.
+    tried_by: the mark of the token they were sent with; no token's when there were several.
     """
 
     first: int
@@ -132,6 +135,8 @@ class Spool:
             now_s = int(self._now_s())
             tried_to = first + len(rows)
             after = replace(after, tried_to=tried_to, tried_s=now_s, tried_by=sender)
+        if rows and was_tried and state.tried_by != sender:
+            after = replace(after, tried_by=_SEVERAL)
         if after != state:
             with self._commit(after) as connection:
                 connection.execute("DELETE FROM entry WHERE number < ?", (first,))
@@ -152,10 +157,18 @@ class Spool:
             with self._commit(after) as connection:
                 connection.execute("DELETE FROM entry WHERE number < ?", (after.first,))
 
-    def unmark(self) -> None:
-        """Take back what begin_batch noted: the log took none of it. Raises as write."""
-        with self._commit(replace(self._state, tried_to=self._state.first)):
-            pass
+    def unmark(self, batch: Batch) -> None:
+        """Take back what begin_batch noted of the batch: the log took none of it. Raises as write.
+
+        What was noted of tries before stays.
+        """
+        if batch.tried_s is None:
+            after = replace(self._state, tried_to=self._state.first)
+        else:
+            after = replace(self._state, tried_by=batch.tried_by)
+        if after != self._state:
+            with self._commit(after):
+                pass
 
     def set_aside(self, reason: str) -> None:
         """Move the oldest entry out of the way, with why; it stays in the table set_aside.
@@ -180,10 +193,16 @@ class Spool:
     def close(self) -> None:
         """Leave the database without a write-ahead log, and give up the lock.
 
-        A spool that is empty is also overwritten, so that nothing of the entries stays in it.
+        A spool that is empty is also written anew, so that nothing of the entries stays in it.
+
+        Raises:
+            SpoolError: it is damaged; it is closed all the same.
         """
-        is_empty = self._state.first == self._state.next and not self.count_set_aside()
-        self._database.close(wipe=is_empty)
+        is_empty = False
+        try:
+            is_empty = self._state.first == self._state.next and not self.count_set_aside()
+        finally:
+            self._database.close(wipe=is_empty)
 
     def _check_ends(self) -> None:
         """Refuse a spool without its first or last entry; those between are checked when read."""

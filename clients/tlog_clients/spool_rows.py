@@ -32,7 +32,8 @@ class SpoolState:
 
     log: the name of the log that they are for. count_bytes: what they count for in its bound.
     tried_to: the entries before that number were sent at tried_s (POSIX seconds), by whoever has
-    the token with the mark tried_by, and nothing is known of them; equal to first when none were.
+    the token with the mark tried_by ("several" after tries with different ones), and nothing is
+    known of them; equal to first when none were.
     """
 
     log: str

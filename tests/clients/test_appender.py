@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from array import array
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -38,6 +39,7 @@ from tlog_clients.appender_errors import (
 from tlog_clients.appender_options import AppenderOptions
 from tlog_clients.appender_sender import VerifyingSender
 from tlog_clients.appender_stats import DeliveryState
+from tlog_clients.appender_verdict import MAX_LIES
 from tlog_clients.spool import Spool
 from tlog_clients.testing import FakeLog
 from tlog_clients.testing_http import _Routes
@@ -262,9 +264,10 @@ def test_smaller_batches(log: FakeLog, spool: Path) -> None:
 def test_the_wrong_key(log: FakeLog, spool: Path) -> None:
     """Answers that the key does not verify stop the delivery, and the entries are kept."""
     stranger = FakeLog(origin="fake.example/other")
-    appender = Appender(log.url, trust=stranger.vkey, spool=spool)
+    appender = Appender(log.url, trust=stranger.vkey, spool=spool, options=QUICK)
     appender.append(b"an entry")
     assert appender.flush(WAIT_S) == 1
+    assert appender.stats().failures == 1 + MAX_LIES
     assert appender.stats().state is DeliveryState.STOPPED
     assert isinstance(appender.stopped_by, VerificationError)
     assert "fake.example/other" in appender.stats().reason
@@ -358,6 +361,28 @@ def test_tiles_that_cannot_be_read(
         assert (appender.stats().trusted, appender.stats().included) == (1, left)
         assert appender.close(WAIT_S) == 0
         assert log.entries == [b"an entry"]
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_nonsense_in_place_of_a_tile(
+    spool: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """One tile that a cache does not have yet, or its error page, stops nothing."""
+    served, answers = _Routes.tile, list[web.Response]()
+
+    async def answer(routes: _Routes, request: web.Request) -> web.StreamResponse:
+        return answers.pop() if answers else await served(routes, request)
+
+    monkeypatch.setattr(_Routes, "tile", answer)
+    with FakeLog() as log:
+        appender = Appender(log.url, trust=log.vkey, spool=spool, options=QUICK)
+        appender.append(b"one").committed().result(WAIT_S)
+        answers.append(web.Response(status=status, body=b"<html>later</html>"))
+        appender.append(b"two")
+        assert appender.flush(WAIT_S) == 0
+        assert appender.stats().failures == 1
+        assert appender.close(WAIT_S) == 0
+        assert log.entries == [b"one", b"two"]
 
 
 async def test_a_known_entry_for_a_new_one(log: FakeLog) -> None:
@@ -579,6 +604,8 @@ def test_bounds_and_closing(log: FakeLog, spool: Path) -> None:
     appender = Appender(log.url, trust=log.vkey, spool=spool)
     with pytest.raises(EntryTooLargeError):
         appender.append(b"x" * 65_536)
+    with pytest.raises(EntryTooLargeError, match="got 80000"):
+        appender.append(memoryview(array("d", [0.0] * 10_000)))  # type: ignore[arg-type]
     with pytest.raises(SpoolLockedError):
         Appender(log.url, trust=log.vkey, spool=spool)
     ticket = appender.append(b"x" * 65_535)

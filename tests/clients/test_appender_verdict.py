@@ -8,7 +8,10 @@ import pytest
 
 from tests.clients.test_retry import lost, refusal
 from tlog_clients import (
+    ConsistencyNotProvedError,
+    EntryTooLargeError,
     FetchTimeoutError,
+    ForkDetectedError,
     LogMisbehaviourError,
     MalformedAnswerError,
     NotReachableError,
@@ -18,7 +21,7 @@ from tlog_clients import (
 )
 from tlog_clients.appender_options import AppenderOptions
 from tlog_clients.appender_verdict import Verdict, judge, pause_s, took_nothing
-from tlog_proofs import TlogError, UnknownKeyError
+from tlog_proofs import RootMismatchError, TlogError, UnknownKeyError
 
 NO_SPACE = StateFileError("heads", "cannot be written (No space left on device)")
 NO_SPACE.__cause__ = OSError(errno.ENOSPC, "No space left on device")
@@ -42,6 +45,7 @@ SMALLER: list[TlogError] = [
     refusal(403),
     refusal(409, "id-conflict"),
     refusal(413),
+    EntryTooLargeError("too long"),
 ]
 STOP: list[TlogError] = [
     refusal(401, "unauthorised"),
@@ -50,9 +54,14 @@ STOP: list[TlogError] = [
     refusal(405),
     refusal(409, "wrong-kind"),
     refusal(415),
+    ForkDetectedError(b"one", b"other", "two roots of one size"),
+    StateFileError("heads", "damaged"),
+]
+FEW: list[TlogError] = [
     LogMisbehaviourError("other bytes"),
     UnknownKeyError("no signature by the key"),
-    StateFileError("heads", "damaged"),
+    ConsistencyNotProvedError(b"one", b"other", "no tile"),
+    RootMismatchError(bytes(32), bytes(32)),
 ]
 
 
@@ -61,6 +70,7 @@ STOP: list[TlogError] = [
     [
         *((error, Verdict.AGAIN) for error in AGAIN),
         *((error, Verdict.SMALLER) for error in SMALLER),
+        *((error, Verdict.FEW) for error in FEW),
         *((error, Verdict.STOP) for error in STOP),
     ],
     ids=str,

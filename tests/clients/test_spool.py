@@ -111,15 +111,66 @@ def test_what_was_sent_is_sent_again_alone(tmp_path: Path) -> None:
     again = begin(spool, 0, 100, "other")
     assert (again.ids, again.entries) == (first.ids, first.entries)
     assert (again.tried_s, again.tried_by) == (5_000, "token")
+    spool.unmark(again)
     part = begin(spool, 0, 3, "other")
     assert (part.ids, part.tried_s) == (first.ids[:3], 5_000)
     rest = begin(spool, part.end, 100, "other")
     assert (rest.entries, rest.tried_s) == (tuple(ENTRIES[3:4]), 5_000)
     new = begin(spool, rest.end, 100, "other")
     assert (new.entries, new.tried_s) == (tuple(ENTRIES[4:20]), None)
-    spool.unmark()
+    spool.unmark(new)
     assert begin(spool, new.first, 100).tried_s is None
     spool.close()
+
+
+def test_several_tokens(tmp_path: Path) -> None:
+    """What was tried with two tokens is no one's, unless the second took nothing for certain."""
+    spool = open_spool(tmp_path / "spool")
+    spool.write(ENTRIES[:10])
+    assert begin(spool, 0, 10, "A").tried_s is None
+    refused = begin(spool, 0, 10, "B")
+    assert refused.tried_by == "A"
+    spool.unmark(refused)
+    assert begin(spool, 0, 10, "A").tried_by == "A"
+    assert begin(spool, 0, 10, "B").tried_by == "A"
+    spool.close()
+    spool = open_spool(tmp_path / "spool")
+    assert begin(spool, 0, 10, "A").tried_by not in ("A", "B")
+    assert begin(spool, 0, 10, "B").tried_by not in ("A", "B")
+    spool.close()
+
+
+def test_a_partial_forget_keeps_the_note(tmp_path: Path) -> None:
+    """When some of what was tried is forgotten, the rest is still noted, over a restart."""
+    spool = open_spool(tmp_path / "spool", 5_000.0)
+    spool.write(ENTRIES[:10])
+    begin(spool, 0, 6)
+    spool.forget(4)
+    spool.close()
+    spool = open_spool(tmp_path / "spool", 9_000.0)
+    rest = begin(spool, 0, 10)
+    assert (rest.entries, rest.tried_s) == (tuple(ENTRIES[3:6]), 5_000)
+    spool.close()
+
+
+def test_nothing_is_left(tmp_path: Path) -> None:
+    """A spool that is closed empty has none of the entries' bytes in any of its files."""
+    spool = open_spool(tmp_path / "spool")
+    spool.write([b"secret %d " % number * 200 for number in range(300)])
+    spool.forget(spool.state.next)
+    spool.close()
+    for file in tmp_path.iterdir():
+        assert b"secret" not in file.read_bytes(), file
+
+
+def test_closing_a_damaged_spool(tmp_path: Path) -> None:
+    """A spool that is found damaged when it is closed says so, and its lock is given up."""
+    spool = open_spool(tmp_path / "spool")
+    spool._database.connection.execute("DROP TABLE set_aside")
+    with pytest.raises(SpoolDamagedError):
+        spool.close()
+    with pytest.raises(SpoolDamagedError):
+        open_spool(tmp_path / "spool").close()
 
 
 def test_body_is_bounded(tmp_path: Path) -> None:
