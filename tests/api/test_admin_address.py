@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import socket
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from tests.api.conftest import GRACE_S, LIMITS
 from tests.api.documented import check, record
 from tests.api.fakes import FakeHost
 from tests.api.test_access import INVALID, LOCAL_ROWS, ROWS, TOKENS, authorization
+from tests.certificates import Certificate
 from tlog.api.app import App, make_admin_app
 from tlog.api.listener import Listener
 from tlog.tokens import Scope
@@ -122,6 +124,34 @@ async def test_paths_without_a_route_tell_nobody_anything(
     for token, statuses in (("none", {401}), ("both", {403}), ("admin", {404, 405})):
         async with http.get(path, headers=authorization(host, token)) as response:
             assert response.status in statuses
+
+
+async def test_certificates_of_others_are_neither_shown_nor_taken(
+    host: FakeHost, http: aiohttp.ClientSession
+) -> None:
+    """A row of a certificate is made, listed and revoked for the logs of the token that asks."""
+    mine, shared, theirs = [
+        await host.create_certificate(hashlib.sha256(bytes([number])).digest(), logs, [Scope.READ])
+        for number, logs in enumerate((["private"], ["private", "events"], ["events"]))
+    ]
+    headers = bearer(host, "private")
+    async with http.get("/admin/tokens", headers=headers) as response:
+        rows = (await response.json())["tokens"]
+        assert [row["id"] for row in rows if row["certificate"]] == [mine]
+    for row_id, status in ((shared, 404), (theirs, 404), (mine, 200)):
+        async with http.delete(f"/admin/tokens/{row_id}", headers=headers) as response:
+            assert response.status == status
+        assert (host.tokens.rows[row_id].revoked is None) == (status == 404)
+    before = len(host.tokens.rows)
+    pem = Certificate.authority().pem.decode()
+    for logs in (["events"], ["private", "events"], ["absent"]):
+        wanted = {"logs": logs, "scopes": ["read"], "certificate": pem}
+        async with http.post("/admin/tokens", headers=headers, json=wanted) as response:
+            assert response.status == 404
+    assert len(host.tokens.rows) == before
+    wanted = {"logs": ["private"], "scopes": ["read"], "certificate": pem}
+    async with http.post("/admin/tokens", headers=headers, json=wanted) as response:
+        assert response.status == 201
 
 
 async def test_logs_and_tokens_of_others_are_not_shown(

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.api.fakes import FakeClock
 from tests.server.hosts import filled, open_host
 from tlog.control import ControlDatabase
 from tlog.errors import AlreadyExistsError, ControlDatabaseError, NotFoundError, UsageError
 from tlog.tls import ClientCertificate
-from tlog.tokens import MAX_LIFETIME_S, Scope
+from tlog.tokens import MAX_LIFETIME_S, Scope, TokenRow, TokenTable
 
 KEY = hashlib.sha256(b"a public key").digest()
 CLIENT = ClientCertificate(KEY, 2**40)
@@ -86,6 +87,22 @@ async def test_a_key_has_one_row_that_is_valid(tmp_path: Path) -> None:
         with pytest.raises(UsageError):
             await host.create_certificate(other, ["a"], [])
         assert len(host.tokens.rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("row_expires", "certificate_expires"), [(100, 200), (200, 100)], ids=["row", "certificate"]
+)
+def test_row_and_certificate_expire_apart(row_expires: int, certificate_expires: int) -> None:
+    """Whichever ends first ends the rights, at that second."""
+    clock = FakeClock()
+    row = TokenRow("a" * 10, KEY, frozenset((Scope.READ,)), frozenset("a"), 0, row_expires)
+    table = TokenTable([replace(row, certificate=True)], clock)
+    client = ClientCertificate(KEY, certificate_expires)
+    clock.now_s = 99
+    assert table.find_certificate(client) is not None
+    clock.now_s = 100
+    assert table.find_certificate(client) is None
+    assert table.has_key(KEY) == (row_expires > 100)
 
 
 async def test_no_token_is_taken_for_a_certificate(tmp_path: Path) -> None:

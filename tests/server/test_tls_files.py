@@ -220,6 +220,28 @@ async def test_what_cannot_be_used_at_this_moment_is_used_later(
     assert reasons.count("[Errno 24] Too many open files") == 1
 
 
+async def test_what_came_right_and_wrong_again_is_said_again(
+    files: TlsFiles, tmp_path: Path, logs: list[EventDict]
+) -> None:
+    """The same error, after files that could be used; and so is another end that is near."""
+    async with _watching(files) as watched:
+        for number in (1, 2):
+            files.certificate.write_bytes(b"")
+            await watched.look(logs, len(logs) + 1)
+            AUTHORITY.issue("renewed", days=5).write(tmp_path, "server")
+            watched.watch.look()
+            await watched.until_used(number)
+            await watched.look(logs, 1)
+            levels = [line["log_level"] for line in logs]
+            assert (levels.count("info"), levels.count("warning")) == (number, number)
+            assert levels.count("error") >= number
+
+
+def test_nothing_is_negotiated_anew(files: TlsFiles) -> None:
+    """A client of TLS 1.2 could have the server do a handshake after another."""
+    assert make_context(files.read()).options & ssl.OP_NO_RENEGOTIATION
+
+
 @pytest.mark.parametrize(("days", "lines"), [(15, 0), (13, 1), (-1, 1)])
 async def test_a_certificate_that_ends_soon_is_said_once_a_day(
     tmp_path: Path, logs: list[EventDict], days: int, lines: int
