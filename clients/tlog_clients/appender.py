@@ -15,6 +15,7 @@ import atexit
 import os
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from tlog_clients.appender_delivery import Delivery
@@ -26,7 +27,7 @@ from tlog_clients.appender_errors import (
 )
 from tlog_clients.appender_lock import AppenderLock
 from tlog_clients.appender_options import AppenderOptions
-from tlog_clients.appender_sender import PlainSender, VerifyingSender, token_mark
+from tlog_clients.appender_sender import make_sender, token_mark
 from tlog_clients.appender_stats import AppenderStats, DeliveryState
 from tlog_clients.appender_tickets import Committed, Ticket, TicketBook
 from tlog_clients.fetch import HttpFetcher
@@ -102,13 +103,8 @@ class Appender:
             max_spool_bytes=self._options.max_spool_bytes,
         )
         self._tickets = TicketBook(self._changed, lambda: self._spool.durable_to)
-        self._delivery = Delivery(
-            self._spool,
-            self._tickets,
-            self._changed,
-            self._options,
-            token_mark(token),
-        )
+        mark = token_mark(token)
+        self._delivery = Delivery(self._spool, self._tickets, self._changed, self._options, mark)
         self._thread = threading.Thread(target=self._deliver, name="tlog-appender", daemon=True)
         self._spool.start()
         self._thread.start()
@@ -281,22 +277,17 @@ class Appender:
 
     def _deliver(self) -> None:
         try:
-            asyncio.run(self._send_all())
-        except asyncio.CancelledError:
-            pass
+            with suppress(asyncio.CancelledError):
+                asyncio.run(self._send_all())
         except Exception as error:  # noqa: BLE001 - told to the owner; the spool has everything
             self._delivery.end(f"internal error: {error!r}")
 
     async def _send_all(self) -> None:
         asyncio.get_running_loop().set_default_executor(FileThreads(_FILE_THREADS))
         async with self._http as http:
-            if self._trust is None:
-                await self._delivery.run(PlainSender(http))
-                return
-            heads = self._options.heads or HeadFile(
-                self._path.with_name(self._path.name + ".heads")
-            )
-            await self._delivery.run(VerifyingSender(http, self._trust, heads))
+            file = self._path.with_name(self._path.name + ".heads")
+            heads = self._options.heads or HeadFile(file)
+            await self._delivery.run(make_sender(http, self._trust, heads))
 
     def _check_process(self) -> None:
         if os.getpid() != self._pid:

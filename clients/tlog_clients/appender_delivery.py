@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tlog_clients.appender_options import AppenderOptions
     from tlog_clients.appender_sender import Sender
     from tlog_clients.appender_tickets import TicketBook
-    from tlog_clients.spool import Batch, Spool
+    from tlog_clients.spool import Batch
     from tlog_clients.spool_thread import SpoolThread
     from tlog_clients.submission import SubmittedBatch
 
@@ -248,11 +248,9 @@ class Delivery:
         self._failed_in_a_row += 1
         self._tell(DeliveryState.WAITING, str(error))
         self._resume.clear()
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(pause_s(error, self._failed_in_a_row, self._options)):
                 await self._resume.wait()
-        except TimeoutError:
-            pass
 
     async def _stop_until_resumed(self, reason: str, error: TlogError | None, *, one: bool) -> bool:
         """Wait for resume(); return whether the one entry is to be set aside."""
@@ -268,18 +266,14 @@ class Delivery:
             return self._sets_aside
 
     async def _unmark(self, batch: Batch) -> None:
-        with suppress(
-            SpoolWriteError
-        ):  # noted as sent it stays then: only more careful than needed
+        # Noted as sent it stays on a full disk: only more careful than needed.
+        with suppress(SpoolWriteError):
             await asyncio.wrap_future(self._spool.ask(lambda spool: spool.unmark(batch)))
 
     async def _set_aside(self, batch: Batch, reason: str) -> None:
-        def move(spool: Spool) -> None:
-            spool.forget(batch.first)
-            spool.set_aside(reason)
-
         try:
-            await asyncio.wrap_future(self._spool.ask(move))
+            # It is the oldest: those before it were forgotten when the batch was begun.
+            await asyncio.wrap_future(self._spool.ask(lambda spool: spool.set_aside(reason)))
         except SpoolWriteError as error:
             await self._pause(error)
             return

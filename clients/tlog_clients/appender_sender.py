@@ -90,6 +90,11 @@ class PlainSender:
         return await submit_batch(self._poster, entries, ids=ids, retries=self._retries)
 
 
+def make_sender(access: LogAccess, trust: LogTrust | None, heads: HeadStore) -> Sender:
+    """Return the sender for whom to believe; without anybody one that verifies no signature."""
+    return PlainSender(access) if trust is None else VerifyingSender(access, trust, heads)
+
+
 def token_mark(token: str | None) -> str:
     """Return what tells two tokens apart, and nothing about them.
 

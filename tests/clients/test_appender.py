@@ -527,8 +527,9 @@ def test_full_disk(log: FakeLog, spool: Path) -> None:
     assert not ticket.durable().done()
     appender._spool.ask(lambda spool: set_pages(spool, 100_000)).result(WAIT_S)
     ticket.committed().result(WAIT_S)
+    appender.append(b"taken again")
     assert appender.close(WAIT_S) == 0
-    assert log.entries == [large]
+    assert log.entries == [large, b"taken again"]
 
 
 def test_lost_at_the_end(log: FakeLog, spool: Path) -> None:
