@@ -6,6 +6,7 @@ Handshakes that do not end, what is no TLS at all, another certificate for what 
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import ssl
@@ -279,6 +280,9 @@ def test_a_request_that_comes_with_the_end_of_the_handshake(
             except ssl.SSLWantReadError:
                 continue
         assert answer.startswith(b"HTTP/1.1 200 OK")
+        gc.collect()  # uvloop holds the protocol that a connection began with, all its life
+        left = [one for one in gc.get_objects() if type(one) is handshake.TlsHandshake]
+        assert not any(one._early for one in left)
         writer.close()
 
     run(scenario)

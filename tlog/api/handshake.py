@@ -148,8 +148,9 @@ class TlsHandshake(asyncio.Protocol):
         tls.set_write_buffer_limits(WRITE_BUFFER_BYTES)
         tls.set_read_buffer_limits(READ_BUFFER_BYTES)  # type: ignore[attr-defined] # of TLS only
         connection.connection_made(tls)
-        if self._early:
-            connection.data_received(bytes(self._early))
+        early, self._early = bytes(self._early), bytearray()  # uvloop holds us all the time
+        if early:
+            connection.data_received(early)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del task  # a defect in it is told by the loop

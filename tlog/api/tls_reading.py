@@ -43,12 +43,12 @@ class NarrowReader(asyncio.BufferedProtocol):
         abort: called once too much has come before `shaken`.
         """
         self._tls = tls
-        self._abort = abort
-        self._left: int | None = HANDSHAKE_BYTES  # None: the handshake is done
+        self._abort: Callable[[], None] | None = abort  # until the handshake is done
+        self._left = HANDSHAKE_BYTES
 
     def shaken(self) -> None:
         """Take whatever comes: the handshake is done."""
-        self._left = None
+        self._abort = None
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where to read to: a part of what TLS has for it."""
@@ -57,7 +57,7 @@ class NarrowReader(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """So much was read."""
-        if self._left is not None:
+        if self._abort is not None:
             self._left -= nbytes
             if self._left < 0:
                 self._abort()
