@@ -147,6 +147,19 @@ def test_a_worker_that_dies_is_begun_again(server: ServerProcess, token: str) ->
     assert server.stop() == 0
 
 
+def test_signals_of_the_terminal_end_no_worker(server: ServerProcess, token: str) -> None:
+    """Ctrl-C and a hang-up go to every process of a terminal: the first one says what follows."""
+    workers = children(process_of(server))
+    for number in workers:
+        os.kill(number, signal.SIGINT)
+        os.kill(number, signal.SIGHUP)
+    for at in range(2 * WORKERS):
+        assert ask(f"{server.url}/logs/a/add", token, b"%d" % at)[0] == 200
+    assert children(process_of(server)) == workers
+    assert server.stop() == 0
+    assert "Traceback" not in server.stderr
+
+
 def test_no_worker_outlives_the_server(server: ServerProcess) -> None:
     """After kill -9 of the process that holds the directory its workers end by themselves."""
     workers = children(process_of(server))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from contextlib import suppress
 
 import uvloop
 
@@ -18,7 +19,13 @@ async def main(channel: int, passed: int) -> None:
         await work(channel, passed)
 
 
-signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the core tells what has changed
+# The core tells what has changed, and when it is enough.
+for number in (signal.SIGHUP, signal.SIGINT):
+    signal.signal(number, signal.SIG_IGN)
 settle_collector()
-with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+# Cancelled: the core went away before it had said anything.
+with (
+    suppress(asyncio.CancelledError),
+    asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+):
     runner.run(main(int(sys.argv[1]), int(sys.argv[2])))
