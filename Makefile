@@ -17,10 +17,9 @@ run: install
 	@exec $(BIN)/python scripts/run.py
 
 test: lint
-	$(BIN)/pytest -m "not peers" $(ARGS)
-	$(if $(ARGS),,SERVER_WORKERS=2 CRASH_CYCLES=6 $(BIN)/pytest $(PROCESS_TESTS))
+	@$(if $(ARGS),$(BIN)/pytest -m "not peers" $(ARGS),scripts/test.sh $(BIN) $(PROCESS_TESTS))
 
-# Once more with two workers beside the process that writes: everything that starts a server.
+# Run with two workers beside the process that writes, too: everything that starts a server.
 PROCESS_TESTS = tests/cli/test_server_process.py tests/cli/test_admin_listen.py \
   tests/cli/test_tls.py tests/cli/test_client_end_to_end.py tests/cli/test_client_kill.py tests/clients/test_appender_kill.py tests/faults/test_kill.py tests/faults/test_full_disk.py tests/real
 
