@@ -22,7 +22,7 @@ class Config:
     batch_bytes: int = 8 * MIB  # of one request's body, decompressed
     publish_interval_s: float = 0.1  # between publications when nobody waits
     open_logs: int = 32
-    tile_cache_bytes: int = 64 * MIB  # all logs together
+    tile_cache_bytes: int = 80 * MIB  # all logs together; those of a million entries fit
     reader_threads: int = 4
     disk_reserve_bytes: int | None = None  # None: the larger of 2 GiB and 5 % of the disk
     clock_wait_s: int = 2  # how far behind the newest t a clock may be and is waited for

@@ -27,7 +27,7 @@ from tlog_proofs import (
     Ed25519Signer,
     TlogError,
     format_checkpoint,
-    leaf_hash,
+    leaf_hashes,
     open_checkpoint,
     receipt_text,
     sign_note,
@@ -124,7 +124,7 @@ class HeadWriter:
             # Never past the end of a tile: its stored bytes are compared as soon as it is full.
             end = min(record.size, (edge.size // TILE_WIDTH + 1) * TILE_WIDTH)
             leaves = self.store.read_leaves(edge.size, end)
-            edge, tiles = edge.extend([leaf_hash(leaf) for leaf in leaves])
+            edge, tiles = edge.extend(leaf_hashes(leaves))
             for tile in tiles:
                 if self.store.read_tile(tile.level, tile.index) != tile.data:
                     message = f"tile {tile.level}/{tile.index} is not that of its entries"

@@ -32,7 +32,7 @@ from tlog.store.base import Batch, Store
 from tlog.store.commit_record import CommitRecord
 from tlog.submissions import Appended, Submission, id_rows, make_submission
 from tlog.tree import RightEdge
-from tlog_proofs import leaf_hash
+from tlog_proofs import leaf_hashes
 
 CLOCK_POLL_S = 0.05
 
@@ -273,13 +273,13 @@ class Sequencer:
     ) -> tuple[RightEdge, Batch]:
         """Hash, extend and commit; runs in a writer thread."""
         entries = [entry for submission in batch_of for entry in submission.entries]
-        leaf_hashes = [leaf_hash(entry) for entry in entries]
-        extended, tiles = edge.extend(leaf_hashes)
+        hashes = leaf_hashes(entries)
+        extended, tiles = edge.extend(hashes)
         record = CommitRecord(edge.size, extended.size, extended.root, t)
         if key is not None:
             ids = id_rows(batch_of, edge.size, key)
             record = replace(record, key_week=key.week, ids=ids)
-        batch = Batch(record=record, leaves=entries, leaf_hashes=leaf_hashes, tiles=tiles)
+        batch = Batch(record=record, leaves=entries, leaf_hashes=hashes, tiles=tiles)
         self._commit(batch)
         return extended, batch
 

@@ -75,6 +75,7 @@ from tlog_proofs.hashing import (
     EMPTY_ROOT,
     HASH_SIZE,
     leaf_hash,
+    leaf_hashes,
     node_hash,
     root_from_leaf_hashes,
 )
@@ -260,6 +261,7 @@ __all__ = [
     "format_tlog_proof",
     "key_id",
     "leaf_hash",
+    "leaf_hashes",
     "node_hash",
     "open_checkpoint",
     "open_control_note",

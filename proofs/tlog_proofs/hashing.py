@@ -16,6 +16,12 @@ def leaf_hash(entry: bytes) -> bytes:
     return sha256(b"\x00" + entry).digest()
 
 
+def leaf_hashes(entries: Iterable[bytes]) -> list[bytes]:
+    """Hash many entries as leaf_hash does each, without a call for each."""
+    digest = sha256
+    return [digest(b"\x00" + entry).digest() for entry in entries]
+
+
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Hash two nodes of 32 bytes to their parent: SHA-256(0x01 || left || right).
 

@@ -17,6 +17,7 @@ from tlog_proofs import (
     TlogError,
     aligned_subtrees,
     leaf_hash,
+    leaf_hashes,
     node_hash,
     prove_consistency,
     prove_inclusion,
@@ -85,6 +86,14 @@ def test_hashes_and_roots() -> None:
         expected = reference.root(LEAVES[:size])
         assert root_from_leaf_hashes(LEAVES[:size]) == expected
         assert tree_root(size, read_small) == expected
+
+
+def test_many_leaves_are_hashed_as_each_is() -> None:
+    """SHA-256 of a zero byte and the entry, by the standard library, in the order given."""
+    entries = [b"", b"\x00", bytes(65_535), *(b"%d" % number for number in range(300))]
+    expected = [hashlib.sha256(b"\x00" + entry).digest() for entry in entries]
+    assert leaf_hashes(entries) == expected
+    assert leaf_hashes(iter(entries)) == list(map(leaf_hash, entries))
 
 
 def test_root_refuses_other_lengths() -> None:

@@ -33,6 +33,12 @@ def log_key(index: int, row_type: int) -> bytes:
     return _LOG_KEY.pack(index, row_type)
 
 
+def leaf_keys(first_index: int, count: int) -> list[bytes]:
+    """The keys of consecutive entries."""
+    pack = _LOG_KEY.pack
+    return [pack(index, LEAF) for index in range(first_index, first_index + count)]
+
+
 def split_log_key(key: bytes) -> tuple[int, int]:
     """(index, type) of a 9-byte key; struct.error otherwise."""
     index, row_type = _LOG_KEY.unpack(key)

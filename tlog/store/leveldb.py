@@ -24,7 +24,7 @@ from tlog.store.commit_record import (
     parse_commit_record,
 )
 from tlog.store.files import blaming_log, open_database, sync_directory, wrapping
-from tlog.store.keys import COMMIT_RECORD, LEAF, log_key, split_log_key, tile_key
+from tlog.store.keys import COMMIT_RECORD, LEAF, leaf_keys, log_key, split_log_key, tile_key
 from tlog.store.leaf_index import IndexRows, LeafIndex
 from tlog.store.leveldb_facts import read_facts
 from tlog_proofs import leaf_hash as hash_of_leaf
@@ -305,9 +305,8 @@ def _open_log(directory: Path, *, create: bool = False) -> plyvel.DB:
 def _write_log(log: plyvel.DB, batch: Batch) -> None:
     """One atomic synced batch: leaves, full tiles, commit record."""
     with log.write_batch(transaction=True, sync=True) as rows:
-        put = rows.put
-        for index, leaf in enumerate(batch.leaves, batch.record.first_index):
-            put(log_key(index, LEAF), leaf)
+        keys = leaf_keys(batch.record.first_index, len(batch.leaves))
+        list(map(rows.put, keys, batch.leaves))
         for tile in batch.tiles:
-            put(tile_key(tile.level, tile.index), tile.data)
-        put(log_key(batch.record.size - 1, COMMIT_RECORD), format_commit_record(batch.record))
+            rows.put(tile_key(tile.level, tile.index), tile.data)
+        rows.put(log_key(batch.record.size - 1, COMMIT_RECORD), format_commit_record(batch.record))
