@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+from tlog.heap import give_back_free_memory
 
 # Collections by default come every 700 objects: at full load they took an eighth of the time.
 YOUNG_OBJECTS = 20_000
@@ -47,12 +48,3 @@ async def _collect() -> None:
             gc.collect(MIDDLE_GENERATION)
         gc.collect()
         await asyncio.to_thread(give_back_free_memory)
-
-
-def give_back_free_memory() -> None:
-    """Give free memory of the heap back to the system, where the C library is one that can."""
-    try:
-        trim = ctypes.CDLL(None).malloc_trim
-    except (OSError, AttributeError):
-        return  # not glibc
-    trim(0)

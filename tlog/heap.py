@@ -1,4 +1,4 @@
-"""How the C library's heap gives large blocks back."""
+"""How the C library's heap gives memory back: large blocks at once, the rest when it is asked."""
 
 from __future__ import annotations
 
@@ -23,3 +23,11 @@ def map_large_blocks() -> None:
         if mallopt is not None:
             mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
             mallopt(_M_TRIM_THRESHOLD, LARGE_BYTES)  # it is raised with the other
+
+
+def give_back_free_memory() -> None:
+    """Give free memory of the heap back to the system, where the C library is one that can."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)

@@ -115,10 +115,11 @@ class Idempotency:
                 # The sequencer reserves for itself, and no await lies between.
                 reservation.release()
                 placed = await self._place(entries, ids, firsts, known)
-                self._unclaim(request, mine, placed)
             except Exception as error:
                 self._unclaim(request, mine, error)
                 raise
+            else:
+                self._unclaim(request, mine, placed)
             finally:
                 del request, others  # they hold errors, whose tracebacks hold this frame
             return placed
